@@ -1,0 +1,15 @@
+#include "cli/command.h"
+
+namespace ingot {
+
+// One line a command, sorted as --help shows them; keep declarations and list together.
+void add_version(CLI::App& app);
+
+CommandList commands() {
+  static const AddCommand list[] = {
+      add_version,
+  };
+  return {list, list + sizeof list / sizeof *list};
+}
+
+}  // namespace ingot

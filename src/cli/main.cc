@@ -1,0 +1,38 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/progress.h"
+
+int main(int argc, char** argv) {
+  using namespace ingot;
+  std::signal(SIGPIPE, SIG_IGN);
+  install_interrupt_handler();
+  set_progress_style(isatty(2) ? ProgressStyle::bar : ProgressStyle::lines);
+
+  CLI::App app{"Ingot: your data in, your own AI out, in one file."};
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 bad input, 4 bad recipe, 5 gate not met, 6 file altered, 7 environment, 130 interrupted.");
+  CommandList list = commands();
+  for (auto add = list.begin; add != list.end; ++add) (*add)(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::usage);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "ingot: %s\n", error.what());
+    return static_cast<int>(error.kind);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "ingot: out of memory; use a smaller model or batch\n");
+    return static_cast<int>(ErrorKind::environment);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "ingot: internal error: %s; please report this with the command you ran\n", error.what());
+    return static_cast<int>(ErrorKind::internal);
+  }
+}

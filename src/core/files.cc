@@ -1,0 +1,114 @@
+#include "core/files.h"
+
+#include <fcntl.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+
+namespace ingot {
+namespace fs = std::filesystem;
+namespace {
+
+[[noreturn]] void fail(const std::string& verb, const fs::path& path, int error) {
+  bool missing = error == ENOENT;
+  throw Error(missing ? ErrorKind::input : ErrorKind::environment,
+              "cannot " + verb + ": " + std::strerror(error), path.string(),
+              missing ? "check the path" : error == ENOSPC ? "free some disk space" : "check permissions and the disk");
+}
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+}  // namespace
+
+MappedFile::MappedFile(const fs::path& path) {
+  Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) fail("open", path, errno);
+  struct stat info {};
+  if (fstat(file.fd, &info) != 0) fail("read", path, errno);
+  if (!S_ISREG(info.st_mode)) bad_input("not a regular file", path.string(), "give a file");
+  size_ = static_cast<size_t>(info.st_size);
+  if (size_ == 0) return;
+  void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  if (address == MAP_FAILED) fail("map", path, errno);
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+std::string read_file(const fs::path& path, size_t limit) {
+  Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) fail("open", path, errno);
+  std::string text;
+  char buffer[1 << 16];
+  for (;;) {
+    ssize_t n = read(file.fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("read", path, errno);
+    if (n == 0) return text;
+    text.append(buffer, static_cast<size_t>(n));
+    if (text.size() > limit) bad_input("larger than " + std::to_string(limit) + " bytes", path.string(), "split the file");
+  }
+}
+
+void write_file(const fs::path& path, std::string_view bytes) {
+  fs::path part = path;
+  part += ".part" + std::to_string(getpid());
+  {
+    Descriptor file{open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    if (file.fd < 0) fail("create", part, errno);
+    for (size_t done = 0; done < bytes.size();) {
+      ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        int error = errno;
+        unlink(part.c_str());
+        fail("write", path, error);
+      }
+      done += static_cast<size_t>(n);
+    }
+    if (fsync(file.fd) != 0) fail("sync", part, errno);
+  }
+  if (rename(part.c_str(), path.c_str()) != 0) fail("rename into place", path, errno);
+}
+
+fs::path own_path() {
+  std::error_code error;
+  fs::path path = fs::read_symlink("/proc/self/exe", error);
+  if (!error) return path;
+  const char* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  return name ? fs::absolute(name, error) : fs::path{};
+}
+
+fs::path share_dir() {
+  fs::path folder = own_path().parent_path();
+  for (fs::path candidate : {folder / "../share/ingot", folder / ".."}) {
+    std::error_code error;
+    if (fs::exists(candidate / "models", error)) return candidate.lexically_normal();
+  }
+  return folder;
+}
+
+}  // namespace ingot
