@@ -1,0 +1,70 @@
+// recipe.toml: what an AI is for, what it learns from, what it may talk about, how it is judged and served.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingot {
+
+enum class RailMode { off, watch, block };
+std::string_view name_of(RailMode mode);
+
+struct Recipe {
+  std::string name = "ai";           // file name and model id; letters, digits, - _ .
+  std::string kind = "triage";       // triage | classify
+  std::string purpose;               // one sentence; shown when a question is declined
+  std::string base = "ingot-base";   // embedded default, a pulled catalogue name, a .gguf path, or "none"
+
+  struct Data {
+    std::vector<std::string> sources;  // KIND:PATH
+    std::vector<std::string> test;     // KIND:PATH, already later in time than `sources`; empty: split by time
+    std::string map;                   // field=Column, ...
+    double holdout = 0.2;              // share of the newest records kept for the test when `test` is empty
+    int64_t max_records = 20000;       // the newest that training looks at; the rest are counted and named
+  } data;
+
+  struct Train {
+    bool llama = true;       // features of the frozen trunk
+    bool similar = true;     // similar past records
+    bool activity = true;    // who was lately active where
+    bool ablation = true;    // measure what each signal adds, drop what adds nothing
+    int64_t seed = 1;
+  } train;
+
+  struct Guard {
+    RailMode topic = RailMode::watch;
+    RailMode private_data = RailMode::watch;
+    RailMode injection = RailMode::watch;
+    double topic_keep = 0.97;            // share of on-topic text the threshold must keep on held-out text
+    std::vector<std::string> examples;   // more texts that are on topic
+    std::vector<std::string> never;      // texts that are not
+  } guard;
+
+  struct Gate {
+    double engineer_top1 = 0;    // the least that may be packed
+    double component_top1 = 0;
+    double accuracy = 0;         // kind "classify"
+    bool beat_majority = true;   // an AI that does not beat the most common answer is not worth packing
+  } gate;
+
+  struct Serve {
+    bool flywheel = true;        // corrections may build a challenger
+    int64_t turn_after = 20;     // corrections before a turn starts by itself
+  } serve;
+
+  std::string text;              // recipe.toml as it was read, with --set applied at the end as comments
+  std::filesystem::path folder;  // where it was read
+};
+
+// Reads FOLDER/recipe.toml (or a file). Unknown keys, wrong types and values out of range throw Error (recipe) with the line
+// and, for a key, the nearest known name. `settings` are KEY=VALUE as given to --set; they win over the file.
+Recipe read_recipe(const std::filesystem::path& folder_or_file, const std::vector<std::string>& settings = {});
+// The same from text; `where` names it in errors.
+Recipe parse_recipe(std::string_view toml, const std::string& where, const std::vector<std::string>& settings = {});
+
+// Every key a recipe may have, for help and tests.
+std::vector<std::string> recipe_keys();
+
+}  // namespace ingot
