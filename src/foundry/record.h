@@ -35,6 +35,7 @@ struct Dataset {
   std::map<std::string, uint64_t> skipped;   // reason -> rows
   uint64_t rows_read = 0;                    // records + skipped
   std::vector<std::string> notes;            // facts worth telling: encodings replaced, time zones assumed, ...
+  std::map<std::string, uint64_t> fields_noted;  // remark -> rows it is about; becomes notes
   std::string described;                     // one line: what this source is
 
   void skip(std::string reason, std::string file, uint64_t line) {
