@@ -53,7 +53,9 @@ TEST(SourceCsv, QuotedNewlinesEncodingsAndReasons) {
   EXPECT_EQ(data.skipped.at("the same id twice"), 1u);
   EXPECT_EQ(data.rows_read, 6u);
   for (const SkippedRow& row : data.examples) {
-    if (row.reason == "unreadable date") EXPECT_EQ(row.line, 6u);
+    if (row.reason == "unreadable date") {
+      EXPECT_EQ(row.line, 6u);
+    }
   }
 }
 
