@@ -110,12 +110,12 @@ struct Job {
             const P *left = pa + (i - block) * padded, *right = pb + (j - j0) * padded;
             float* to = c + i * ldc + j;
             if (j + nr <= j1) {
-              side.kernels.tile(rows, steps, left, right, to, ldc, load);
+              side.kernels.tile(rows, steps, left, mr, right, to, ldc, load);
               continue;
             }
             if (load)
               for (int r = 0; r < rows; ++r) std::copy_n(to + r * ldc, j1 - j, edge + r * nr);
-            side.kernels.tile(rows, steps, left, right, edge, nr, load);
+            side.kernels.tile(rows, steps, left, mr, right, edge, nr, load);
             for (int r = 0; r < rows; ++r) std::copy_n(edge + r * nr, j1 - j, to + r * ldc);
           }
       }

@@ -11,7 +11,7 @@ constexpr int kRows = 12, kColumns = 32;
 __m512bh pairs_of(__m512i v) { return reinterpret_cast<__m512bh>(v); }
 
 template <int R>
-void tile_rows(int64_t pairs, const uint16_t* a, const uint16_t* b, float* c, int64_t ldc, bool load) {
+void tile_rows(int64_t pairs, const uint16_t* a, int64_t a_step, const uint16_t* b, float* c, int64_t ldc, bool load) {
   __m512 sum[R][2];
 #pragma GCC unroll 12
   for (int i = 0; i < R; ++i) {
@@ -19,7 +19,7 @@ void tile_rows(int64_t pairs, const uint16_t* a, const uint16_t* b, float* c, in
     sum[i][1] = load ? _mm512_loadu_ps(c + i * ldc + 16) : _mm512_setzero_ps();
   }
   const auto* left = reinterpret_cast<const int*>(a);
-  for (int64_t p = 0; p < pairs; ++p, left += kRows, b += 2 * kColumns) {
+  for (int64_t p = 0; p < pairs; ++p, left += a_step, b += 2 * kColumns) {
     __m512bh b0 = pairs_of(_mm512_load_si512(b)), b1 = pairs_of(_mm512_load_si512(b + kColumns));
 #pragma GCC unroll 12
     for (int i = 0; i < R; ++i) {
@@ -35,11 +35,11 @@ void tile_rows(int64_t pairs, const uint16_t* a, const uint16_t* b, float* c, in
   }
 }
 
-void tile(int rows, int64_t pairs, const uint16_t* a, const uint16_t* b, float* c, int64_t ldc, bool load) {
-  using Fn = void (*)(int64_t, const uint16_t*, const uint16_t*, float*, int64_t, bool);
+void tile(int rows, int64_t pairs, const uint16_t* a, int64_t a_step, const uint16_t* b, float* c, int64_t ldc, bool load) {
+  using Fn = void (*)(int64_t, const uint16_t*, int64_t, const uint16_t*, float*, int64_t, bool);
   static constexpr Fn by_rows[kRows] = {tile_rows<1>, tile_rows<2>, tile_rows<3>, tile_rows<4>,  tile_rows<5>,  tile_rows<6>,
                                         tile_rows<7>, tile_rows<8>, tile_rows<9>, tile_rows<10>, tile_rows<11>, tile_rows<12>};
-  by_rows[rows - 1](pairs, a, b, c, ldc, load);
+  by_rows[rows - 1](pairs, a, a_step, b, c, ldc, load);
 }
 
 // A row of pairs is a row of 32-bit lanes, so the float transpose serves.

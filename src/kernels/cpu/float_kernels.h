@@ -8,8 +8,8 @@ namespace ingot::cpu {
 struct FloatKernels {
   int mr, nr;  // the register tile: rows of A by columns of B
 
-  // c[rows,nr] = (load ? c : 0) + sum over p of a[p*mr + i] * b[p*nr + j]; one fused chain over p an element. 1 <= rows <= mr.
-  void (*tile)(int rows, int64_t k, const float* a, const float* b, float* c, int64_t ldc, bool load);
+  // c[rows,nr] = (load ? c : 0) + sum over p of a[p*a_step + i] * b[p*nr + j]; one fused chain over p an element. 1 <= rows <= mr.
+  void (*tile)(int rows, int64_t k, const float* a, int64_t a_step, const float* b, float* c, int64_t ldc, bool load);
 
   // out[p*width + r] = src[r*ld + p] for r < rows, 0 for rows <= r < width: a strip of rows becomes a k-major panel.
   void (*pack_rows)(const float* src, int64_t ld, int rows, int64_t k, int width, float* out);
@@ -28,10 +28,10 @@ const FloatKernels& float_kernels_avx512();
 // The set of the active target.
 const FloatKernels& float_kernels();
 
-// Products of bf16 pairs: tiles as above with a[(p/2*mr + i)*2 + p%2], b likewise; k is padded to even with zeros.
+// Products of bf16 pairs: tiles as above with a[(p/2*a_step + i)*2 + p%2], b likewise; k is padded to even with zeros.
 struct Bf16Kernels {
   int mr, nr;
-  void (*tile)(int rows, int64_t pairs, const uint16_t* a, const uint16_t* b, float* c, int64_t ldc, bool load);
+  void (*tile)(int rows, int64_t pairs, const uint16_t* a, int64_t a_step, const uint16_t* b, float* c, int64_t ldc, bool load);
   void (*pack_rows)(const uint16_t* src, int64_t ld, int rows, int64_t k, int width, uint16_t* out);
   void (*pack_columns)(const uint16_t* src, int64_t ld, int columns, int64_t k, int width, uint16_t* out);
 };

@@ -11,11 +11,12 @@ namespace {
 constexpr int kRows = 6, kColumns = 16;
 
 template <int R>
-void tile_rows(int64_t k, const float* a, const float* b, float* c, int64_t ldc, bool load) {
+void tile_rows(int64_t k, const float* a, int64_t a_step, const float* b, float* c, int64_t ldc, bool load) {
   __m256 sum[R][2];
+#pragma GCC unroll 6
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < 2; ++j) sum[i][j] = load ? _mm256_loadu_ps(c + i * ldc + j * 8) : _mm256_setzero_ps();
-  for (int64_t p = 0; p < k; ++p, a += kRows, b += kColumns) {
+  for (int64_t p = 0; p < k; ++p, a += a_step, b += kColumns) {
     __m256 b0 = _mm256_load_ps(b), b1 = _mm256_load_ps(b + 8);
 #pragma GCC unroll 6
     for (int i = 0; i < R; ++i) {
@@ -24,18 +25,19 @@ void tile_rows(int64_t k, const float* a, const float* b, float* c, int64_t ldc,
       sum[i][1] = _mm256_fmadd_ps(left, b1, sum[i][1]);
     }
   }
+#pragma GCC unroll 6
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < 2; ++j) _mm256_storeu_ps(c + i * ldc + j * 8, sum[i][j]);
 }
 
-void tile(int rows, int64_t k, const float* a, const float* b, float* c, int64_t ldc, bool load) {
+void tile(int rows, int64_t k, const float* a, int64_t a_step, const float* b, float* c, int64_t ldc, bool load) {
   switch (rows) {
-    case 1: return tile_rows<1>(k, a, b, c, ldc, load);
-    case 2: return tile_rows<2>(k, a, b, c, ldc, load);
-    case 3: return tile_rows<3>(k, a, b, c, ldc, load);
-    case 4: return tile_rows<4>(k, a, b, c, ldc, load);
-    case 5: return tile_rows<5>(k, a, b, c, ldc, load);
-    default: return tile_rows<6>(k, a, b, c, ldc, load);
+    case 1: return tile_rows<1>(k, a, a_step, b, c, ldc, load);
+    case 2: return tile_rows<2>(k, a, a_step, b, c, ldc, load);
+    case 3: return tile_rows<3>(k, a, a_step, b, c, ldc, load);
+    case 4: return tile_rows<4>(k, a, a_step, b, c, ldc, load);
+    case 5: return tile_rows<5>(k, a, a_step, b, c, ldc, load);
+    default: return tile_rows<6>(k, a, a_step, b, c, ldc, load);
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 constexpr int kRows = 12, kColumns = 32;
 
 template <int R>
-void tile_rows(int64_t k, const float* a, const float* b, float* c, int64_t ldc, bool load) {
+void tile_rows(int64_t k, const float* a, int64_t a_step, const float* b, float* c, int64_t ldc, bool load) {
   __m512 sum[R][2];
 #pragma GCC unroll 12
   for (int i = 0; i < R; ++i) {
@@ -21,7 +21,7 @@ void tile_rows(int64_t k, const float* a, const float* b, float* c, int64_t ldc,
     sum[i][0] = load ? _mm512_loadu_ps(c + i * ldc) : _mm512_setzero_ps();
     sum[i][1] = load ? _mm512_loadu_ps(c + i * ldc + 16) : _mm512_setzero_ps();
   }
-  for (int64_t p = 0; p < k; ++p, a += kRows, b += kColumns) {
+  for (int64_t p = 0; p < k; ++p, a += a_step, b += kColumns) {
     __m512 b0 = _mm512_load_ps(b), b1 = _mm512_load_ps(b + 16);
 #pragma GCC unroll 12
     for (int i = 0; i < R; ++i) {
@@ -37,11 +37,11 @@ void tile_rows(int64_t k, const float* a, const float* b, float* c, int64_t ldc,
   }
 }
 
-void tile(int rows, int64_t k, const float* a, const float* b, float* c, int64_t ldc, bool load) {
-  using Fn = void (*)(int64_t, const float*, const float*, float*, int64_t, bool);
+void tile(int rows, int64_t k, const float* a, int64_t a_step, const float* b, float* c, int64_t ldc, bool load) {
+  using Fn = void (*)(int64_t, const float*, int64_t, const float*, float*, int64_t, bool);
   static constexpr Fn by_rows[kRows] = {tile_rows<1>, tile_rows<2>, tile_rows<3>, tile_rows<4>,  tile_rows<5>,  tile_rows<6>,
                                         tile_rows<7>, tile_rows<8>, tile_rows<9>, tile_rows<10>, tile_rows<11>, tile_rows<12>};
-  by_rows[rows - 1](k, a, b, c, ldc, load);
+  by_rows[rows - 1](k, a, a_step, b, c, ldc, load);
 }
 
 void pack_rows(const float* src, int64_t ld, int rows, int64_t k, int width, float* out) {

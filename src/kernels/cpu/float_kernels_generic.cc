@@ -9,13 +9,13 @@ namespace {
 
 constexpr int kRows = 4, kColumns = 16;
 
-void tile(int rows, int64_t k, const float* a, const float* b, float* c, int64_t ldc, bool load) {
+void tile(int rows, int64_t k, const float* a, int64_t a_step, const float* b, float* c, int64_t ldc, bool load) {
   float sum[kRows][kColumns] = {};
   if (load)
     for (int i = 0; i < rows; ++i) std::memcpy(sum[i], c + i * ldc, sizeof sum[i]);
   for (int64_t p = 0; p < k; ++p)
     for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < kColumns; ++j) sum[i][j] += a[p * kRows + i] * b[p * kColumns + j];
+      for (int j = 0; j < kColumns; ++j) sum[i][j] += a[p * a_step + i] * b[p * kColumns + j];
   for (int i = 0; i < rows; ++i) std::memcpy(c + i * ldc, sum[i], sizeof sum[i]);
 }
 

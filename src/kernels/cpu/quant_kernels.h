@@ -1,0 +1,67 @@
+// The integer inner loops for block-quantised weights; matmul.cc drives them.
+//
+// Every format becomes one panel form: 32 rows of W, unsigned bytes, k in blocks of 32. Group g holds rows 16g..16g+15:
+//   quants[g][block][8 steps][16 rows][4 bytes]     a step is 4 consecutive k
+//   scales[g][block][sub][16 rows], mins likewise   sub: parts of a block with a scale of their own (1 or 2)
+// Without minima the stored byte is the weight plus `offset`; x's own sums take the offset out again, exactly, in integers.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/element_type.h"
+
+namespace ingot::cpu {
+
+inline constexpr int kPanelRows = 32, kGroupRows = 16;
+
+// How wide the unsigned byte is: what fits in 4 bits may be summed 8 times in 16-bit lanes, what fits in 7 once.
+enum class Width { kFour, kSeven, kEight };
+
+struct QuantForm {
+  int sub;      // 1 or 2 scales a block of 32
+  int offset;   // 0 when there are minima
+  bool minima;
+  Width width;
+};
+QuantForm quant_form(ElementType type);  // REQUIRES: a block type
+
+struct Panel {
+  const uint8_t* quants;
+  const float* scales;
+  const float* mins;          // null without minima
+  int64_t quants_stride;      // bytes from group 0 to group 1
+  int64_t scales_stride;      // floats from group 0 to group 1
+};
+
+struct Activations {
+  const int8_t* quants;  // [rows][quants_stride]
+  const float* scales;   // [rows][scales_stride], one a block of 32
+  const int32_t* start;  // [rows][scales_stride*sub]: -offset * sum of the part's quants; null with minima
+  const float* sums;     // [rows][scales_stride*sub]: scale * sum of the part's quants; null without minima
+  int64_t quants_stride, scales_stride;
+};
+
+struct QuantKernels {
+  int mr;  // rows of x that one tile takes
+
+  // Blocks k0/32 .. (k0+depth)/32 of `rows` (1..32) rows of W into a panel; k0 and depth are multiples of the type's block.
+  // `ahead` bytes beyond each byte read are prefetched. Rows beyond `rows` repeat the last one.
+  void (*pack)(ElementType type, const uint8_t* w, int64_t stride, int rows, int64_t k0, int64_t depth, int64_t ahead, uint8_t* quants,
+               float* scales, float* mins);
+
+  // y[i*ldy + r] = (load ? y : 0) + the product over `blocks` blocks, for `rows` (1..mr) rows of x and the panel's 32 rows:
+  // block by block acc = fma(w_scale * x_scale, integer sum, acc), then with minima acc = fma(w_min, x_sum, acc).
+  void (*tile)(const QuantForm& form, int rows, int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load);
+};
+
+const QuantKernels& quant_kernels_generic();
+const QuantKernels& quant_kernels_avx2();
+const QuantKernels& quant_kernels_avxvnni();
+const QuantKernels& quant_kernels_avx512vnni();
+const QuantKernels& quant_kernels();  // of the active target
+
+// Symmetric int8 in blocks of 32, the same bits on every target: scale = largest/127, nearest even.
+// `start` or `sums` as in Activations, whichever the form wants. A NaN makes its block's scale NaN.
+void quantize_activations(const QuantForm& form, const float* x, int64_t k, int8_t* quants, float* scales, int32_t* start, float* sums);
+
+}  // namespace ingot::cpu

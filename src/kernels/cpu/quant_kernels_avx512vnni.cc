@@ -1,0 +1,128 @@
+#include <immintrin.h>
+
+#include <utility>
+
+#include "kernels/block_formats.h"
+#include "kernels/cpu/quant_lanes.h"
+
+namespace ingot::cpu {
+namespace {
+
+inline void load16(const uint8_t* base, const int64_t* offsets, V (&out)[4]) {
+  __m512i z[4];  // lane l of z[q] is row 4l + q
+  for (int q = 0; q < 4; ++q) {
+    auto row = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + offsets[r])); };
+    z[q] = _mm512_castsi128_si512(row(q));
+    z[q] = _mm512_inserti32x4(z[q], row(4 + q), 1);
+    z[q] = _mm512_inserti32x4(z[q], row(8 + q), 2);
+    z[q] = _mm512_inserti32x4(z[q], row(12 + q), 3);
+  }
+  __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
+  __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
+  out[0] = (V)_mm512_unpacklo_epi64(a, c);
+  out[1] = (V)_mm512_unpackhi_epi64(a, c);
+  out[2] = (V)_mm512_unpacklo_epi64(b, d);
+  out[3] = (V)_mm512_unpackhi_epi64(b, d);
+}
+
+inline VF halves(const V& bits) { return (VF)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)bits)); }
+
+inline V look_up(const V& nibbles) {
+  const __m128i table = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kNonLinear4)), _mm_set1_epi8(-128));
+  return (V)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), (__m512i)nibbles);
+}
+
+}  // namespace
+}  // namespace ingot::cpu
+
+#include "kernels/cpu/quant_pack.h"
+
+namespace ingot::cpu {
+namespace {
+
+// 6 x 2 integer and 6 x 2 float sums, 2 of W, 1 of x: 27 of 32 registers.
+constexpr int kRows = 6;
+
+int32_t four_bytes(const int8_t* p) {
+  int32_t word;
+  __builtin_memcpy(&word, p, 4);
+  return word;
+}
+
+template <int R, int Sub, bool Minima>
+void tile_rows(int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load) {
+  __m512 sum[R][2];
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i)
+    for (int g = 0; g < 2; ++g) sum[i][g] = load ? _mm512_loadu_ps(y + i * ldy + 16 * g) : _mm512_setzero_ps();
+  const uint8_t *q0 = w.quants, *q1 = w.quants + w.quants_stride;
+  const float *s0 = w.scales, *s1 = w.scales + w.scales_stride;
+  const float *m0 = w.mins, *m1 = w.mins + w.scales_stride;
+  const int8_t* xq = x.quants;
+  for (int64_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 2
+    for (int part = 0; part < Sub; ++part) {
+      __m512i dot[R][2];
+#pragma GCC unroll 6
+      for (int i = 0; i < R; ++i)
+        dot[i][0] = dot[i][1] = Minima ? _mm512_setzero_si512() : _mm512_set1_epi32(x.start[(i * x.scales_stride + b) * Sub + part]);
+#pragma GCC unroll 8
+      for (int step = 0; step < 8 / Sub; ++step, q0 += 64, q1 += 64, xq += 4) {
+        __m512i w0 = _mm512_load_si512(q0), w1 = _mm512_load_si512(q1);
+#pragma GCC unroll 6
+        for (int i = 0; i < R; ++i) {
+          __m512i right = _mm512_set1_epi32(four_bytes(xq + i * x.quants_stride));
+          dot[i][0] = _mm512_dpbusd_epi32(dot[i][0], w0, right);
+          dot[i][1] = _mm512_dpbusd_epi32(dot[i][1], w1, right);
+        }
+      }
+      __m512 scale0 = _mm512_load_ps(s0), scale1 = _mm512_load_ps(s1);
+      s0 += 16, s1 += 16;
+#pragma GCC unroll 6
+      for (int i = 0; i < R; ++i) {
+        __m512 d = _mm512_set1_ps(x.scales[i * x.scales_stride + b]);
+        sum[i][0] = _mm512_fmadd_ps(_mm512_mul_ps(scale0, d), _mm512_cvtepi32_ps(dot[i][0]), sum[i][0]);
+        sum[i][1] = _mm512_fmadd_ps(_mm512_mul_ps(scale1, d), _mm512_cvtepi32_ps(dot[i][1]), sum[i][1]);
+      }
+      if constexpr (Minima) {
+        __m512 min0 = _mm512_load_ps(m0), min1 = _mm512_load_ps(m1);
+        m0 += 16, m1 += 16;
+#pragma GCC unroll 6
+        for (int i = 0; i < R; ++i) {
+          __m512 s = _mm512_set1_ps(x.sums[(i * x.scales_stride + b) * Sub + part]);
+          sum[i][0] = _mm512_fmadd_ps(min0, s, sum[i][0]);
+          sum[i][1] = _mm512_fmadd_ps(min1, s, sum[i][1]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < R; ++i)
+    for (int g = 0; g < 2; ++g) _mm512_storeu_ps(y + i * ldy + 16 * g, sum[i][g]);
+}
+
+template <int Sub, bool Minima>
+void tile_form(int rows, int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load) {
+  switch (rows) {
+    case 1: return tile_rows<1, Sub, Minima>(blocks, w, x, y, ldy, load);
+    case 2: return tile_rows<2, Sub, Minima>(blocks, w, x, y, ldy, load);
+    case 3: return tile_rows<3, Sub, Minima>(blocks, w, x, y, ldy, load);
+    case 4: return tile_rows<4, Sub, Minima>(blocks, w, x, y, ldy, load);
+    case 5: return tile_rows<5, Sub, Minima>(blocks, w, x, y, ldy, load);
+    default: return tile_rows<6, Sub, Minima>(blocks, w, x, y, ldy, load);
+  }
+}
+
+void tile(const QuantForm& form, int rows, int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load) {
+  if (form.sub == 1) return form.minima ? tile_form<1, true>(rows, blocks, w, x, y, ldy, load) : tile_form<1, false>(rows, blocks, w, x, y, ldy, load);
+  return form.minima ? tile_form<2, true>(rows, blocks, w, x, y, ldy, load) : tile_form<2, false>(rows, blocks, w, x, y, ldy, load);
+}
+
+}  // namespace
+
+const QuantKernels& quant_kernels_avx512vnni() {
+  static constexpr QuantKernels kernels = {kRows, pack_panel, tile};
+  return kernels;
+}
+
+}  // namespace ingot::cpu
