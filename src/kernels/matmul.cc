@@ -137,6 +137,7 @@ struct FloatJob {
       return kernels.pack_rows(reinterpret_cast<const float*>(rows) + k0, k, columns, depth, kernels.nr, panel);
     for (int c = 0; c < columns; ++c) {
       const auto* from = reinterpret_cast<const uint16_t*>(rows + c * stride) + k0;
+      for (int64_t p = 0; p < depth; p += 32) __builtin_prefetch(from + kernels.nr * k + p);  // the next panel's same place
       (type == ElementType::kF16 ? kernels.from_f16 : kernels.from_bf16)(from, wide + c * kFloatDepth, depth);
     }
     kernels.pack_rows(wide, kFloatDepth, columns, depth, kernels.nr, panel);

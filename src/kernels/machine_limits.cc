@@ -1,0 +1,116 @@
+#include "kernels/machine_limits.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "kernels/target.h"
+
+namespace ingot {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+cpu::PeakLoops loops_of(Target target) {
+  switch (target) {
+    case Target::kGeneric: return cpu::peak_loops_generic();
+    case Target::kAvx2: return cpu::peak_loops_avx2();
+    case Target::kAvxVnni: return cpu::peak_loops_avxvnni();
+    case Target::kAvx512: return cpu::peak_loops_avx512();
+    case Target::kAvx512Vnni: return cpu::peak_loops_avx512vnni();
+    case Target::kAvx512Bf16: return cpu::peak_loops_avx512bf16();
+  }
+  return cpu::peak_loops_generic();
+}
+
+// Best of five runs of a few milliseconds, in 1e9 a second.
+double best_rate(double (*loop)(long), ThreadTeam& team) {
+  loop(200000);  // wakes the wide units
+  double best = 0;
+  for (int run = 0; run < 5; ++run) {
+    auto start = Clock::now();
+    double operations = 0;
+    team.run([&](int part, int) {
+      double mine = loop(1000000);
+      if (part == 0) operations = mine;
+    });
+    best = std::max(best, operations * team.size() / seconds_since(start) / 1e9);
+  }
+  return best;
+}
+
+uint64_t sum_words(const uint64_t* p, const uint64_t* end) {
+  uint64_t sum[8] = {};
+  for (; p < end; p += 8) {
+    __builtin_prefetch(p + 256);
+    for (int i = 0; i < 8; ++i) sum[i] += p[i];
+  }
+  for (int i = 1; i < 8; ++i) sum[0] += sum[i];
+  return sum[0];
+}
+
+double read_rate(ThreadTeam& team) {
+  constexpr size_t kWords = size_t{1} << 26;  // 512 MiB, beyond any shared cache
+  std::unique_ptr<uint64_t[]> words(new uint64_t[kWords]);
+  auto share = [&](int part, int parts) { return kWords / 8 * static_cast<size_t>(part) / static_cast<size_t>(parts) * 8; };
+  team.run([&](int part, int parts) {
+    std::memset(words.get() + share(part, parts), 1, (share(part + 1, parts) - share(part, parts)) * 8);
+  });
+  double best = 0;
+  for (int run = 0; run < 4; ++run) {
+    auto start = Clock::now();
+    team.run([&](int part, int parts) {
+      volatile uint64_t sink = sum_words(words.get() + share(part, parts), words.get() + share(part + 1, parts));
+      (void)sink;
+    });
+    best = std::max(best, static_cast<double>(kWords) * 8 / seconds_since(start) / 1e9);
+  }
+  return best;
+}
+
+}  // namespace
+
+namespace cpu {
+namespace {
+
+// Plain C++; what the compiler makes of it is the generic target's peak.
+double multiply_add(long rounds) {
+  float sum[32] = {}, x = 1.5f, y = 0.5f;
+  for (long r = 0; r < rounds / 8; ++r) {
+    for (int i = 0; i < 32; ++i) sum[i] += x * y;
+    __asm__ volatile("" : "+m"(sum), "+x"(x), "+x"(y));
+  }
+  return 64.0 * static_cast<double>(rounds / 8);
+}
+
+double multiply_add_bytes(long rounds) {
+  int32_t sum[32] = {};
+  int8_t x[32] = {3}, y = 5;
+  for (long r = 0; r < rounds / 8; ++r) {
+    for (int i = 0; i < 32; ++i) sum[i] += x[i] * y;
+    __asm__ volatile("" : "+m"(sum), "+m"(x), "+r"(y));
+  }
+  return 64.0 * static_cast<double>(rounds / 8);
+}
+
+}  // namespace
+
+PeakLoops peak_loops_generic() { return {multiply_add, nullptr, multiply_add_bytes}; }
+
+}  // namespace cpu
+
+MachineLimits measure_machine(ThreadTeam& team) {
+  cpu::PeakLoops loops = loops_of(active_target());
+  MachineLimits limits;
+  limits.read_gb_s = read_rate(team);
+  limits.f32_gflop_s = best_rate(loops.f32, team);
+  limits.bf16_gflop_s = loops.bf16 ? best_rate(loops.bf16, team) : limits.f32_gflop_s;
+  limits.int8_gop_s = best_rate(loops.int8, team);
+  return limits;
+}
+
+}  // namespace ingot
