@@ -3,10 +3,12 @@
 namespace ingot {
 
 // One line a command, sorted as --help shows them; keep declarations and list together.
+void add_bench(CLI::App& app);
 void add_version(CLI::App& app);
 
 CommandList commands() {
   static const AddCommand list[] = {
+      add_bench,
       add_version,
   };
   return {list, list + sizeof list / sizeof *list};

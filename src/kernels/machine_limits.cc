@@ -74,35 +74,6 @@ double read_rate(ThreadTeam& team) {
 
 }  // namespace
 
-namespace cpu {
-namespace {
-
-// Plain C++; what the compiler makes of it is the generic target's peak.
-double multiply_add(long rounds) {
-  float sum[32] = {}, x = 1.5f, y = 0.5f;
-  for (long r = 0; r < rounds / 8; ++r) {
-    for (int i = 0; i < 32; ++i) sum[i] += x * y;
-    __asm__ volatile("" : "+m"(sum), "+x"(x), "+x"(y));
-  }
-  return 64.0 * static_cast<double>(rounds / 8);
-}
-
-double multiply_add_bytes(long rounds) {
-  int32_t sum[32] = {};
-  int8_t x[32] = {3}, y = 5;
-  for (long r = 0; r < rounds / 8; ++r) {
-    for (int i = 0; i < 32; ++i) sum[i] += x[i] * y;
-    __asm__ volatile("" : "+m"(sum), "+m"(x), "+r"(y));
-  }
-  return 64.0 * static_cast<double>(rounds / 8);
-}
-
-}  // namespace
-
-PeakLoops peak_loops_generic() { return {multiply_add, nullptr, multiply_add_bytes}; }
-
-}  // namespace cpu
-
 MachineLimits measure_machine(ThreadTeam& team) {
   cpu::PeakLoops loops = loops_of(active_target());
   MachineLimits limits;

@@ -1,0 +1,24 @@
+// The part of `ingot bench` that runs a model; apart from the machine part, which needs only the kernels.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "core/threads.h"
+#include "kernels/machine_limits.h"
+
+namespace ingot {
+
+struct ModelBench {
+  std::string model;       // a file
+  int prompt = 512;        // tokens of prefill
+  int decode = 64;         // tokens decoded after it
+  std::vector<int> batch;  // numbers of sequences decoded together
+};
+
+// {"prefill": {...}, "decode": {...}, "batch": [...]}, each with tokens_per_s and share_of_limit.
+// Throws Error (environment) while the runtime that it drives is not part of the build.
+nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits, ThreadTeam& team);
+
+}  // namespace ingot
