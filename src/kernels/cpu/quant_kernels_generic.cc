@@ -1,3 +1,5 @@
+#include <smmintrin.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -105,19 +107,24 @@ QuantForm quant_form(ElementType type) {
 
 void quantize_activations(const QuantForm& form, const float* x, int64_t k, int8_t* quants, float* scales, int32_t* start, float* sums) {
   for (int64_t b = 0; b < k / 32; ++b, x += 32, quants += 32) {
-    uint32_t largest_bits = 0;  // magnitudes order as integers, and NaN is the largest
-    for (int i = 0; i < 32; ++i) largest_bits = std::max(largest_bits, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
-    float largest = std::bit_cast<float>(largest_bits);
-    bool nothing = largest < 1e-30f;  // its inverse would overflow
-    float d = nothing ? 0.0f : largest / 127.0f, inverse = nothing || !(largest <= 3.4e38f) ? 0.0f : 127.0f / largest;
+    __m128i magnitudes = _mm_setzero_si128();  // they order as integers, and NaN is the largest
+    for (int i = 0; i < 32; i += 4)
+      magnitudes = _mm_max_epi32(magnitudes, _mm_and_si128(_mm_castps_si128(_mm_loadu_ps(x + i)), _mm_set1_epi32(0x7fffffff)));
+    magnitudes = _mm_max_epi32(magnitudes, _mm_shuffle_epi32(magnitudes, 0x4e));
+    magnitudes = _mm_max_epi32(magnitudes, _mm_shuffle_epi32(magnitudes, 0xb1));
+    const float largest = std::bit_cast<float>(_mm_cvtsi128_si32(magnitudes));
+    const bool nothing = largest < 1e-30f;  // its inverse would overflow
+    const float d = nothing ? 0.0f : largest / 127.0f, inverse = nothing || !(largest <= 3.4e38f) ? 0.0f : 127.0f / largest;
     scales[b] = d;
-    int32_t total[2] = {0, 0};
-    for (int i = 0; i < 32; ++i) {
-      // Adding 1.5 * 2^23 rounds to the nearest even integer and leaves it in the low bits.
-      float shifted = x[i] * inverse + 12582912.0f;
-      int32_t q = static_cast<int8_t>(std::bit_cast<uint32_t>(shifted) & 0xff);
-      quants[i] = static_cast<int8_t>(q);
-      total[i / 16] += q;
+    int32_t total[2];
+    for (int part = 0; part < 2; ++part) {
+      __m128i whole[4];
+      for (int i = 0; i < 4; ++i) whole[i] = _mm_cvtps_epi32(_mm_mul_ps(_mm_loadu_ps(x + 16 * part + 4 * i), _mm_set1_ps(inverse)));
+      __m128i bytes = _mm_packs_epi16(_mm_packs_epi32(whole[0], whole[1]), _mm_packs_epi32(whole[2], whole[3]));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(quants + 16 * part), bytes);
+      __m128i sum = _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), bytes), _mm_set1_epi16(1));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+      total[part] = _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
     }
     if (form.sub == 1) total[0] += total[1];
     for (int part = 0; part < form.sub; ++part) {
