@@ -1,6 +1,8 @@
 // Our dense products beside oneDNN's, in one run, in short blocks turn about, so that a busy neighbour hits both.
 // OpenMP's idle threads spin for a while after each product and would take a core from ours (half our speed when timed turn about),
-// so each block starts after a pause that lets the other side's threads fall asleep.
+// so each block starts after a pause that lets the other side's threads fall asleep, then warms up for as long as it is timed,
+// because threads just woken may share a core for some milliseconds.
+// With one pinned thread a side (INGOT_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1) it repeats within 3 %; with two, a busy core ruins it.
 // Not part of the build, since ingot needs no oneDNN. After `ninja -C build ingot`, from the top of the source tree:
 //   g++ -O2 -std=c++20 -march=x86-64-v2 -Isrc bench/compare_onednn.cc $(find build/CMakeFiles/ingot_objects.dir/src/kernels \
 //     build/CMakeFiles/ingot_objects.dir/src/tensor build/CMakeFiles/ingot_objects.dir/src/core -name '*.o') \
@@ -29,17 +31,17 @@ double seconds(const Body& body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Five blocks of five for each; the first of a block wakes the threads and is not counted. Prints the medians, with the largest difference between their results relative to the largest value.
+// Three blocks of 50 ms for each, each after 50 ms of warm-up. Prints the medians, with the largest difference between their results relative to the largest value.
 template <class Ours, class Theirs>
 void compare(const char* name, int64_t m, int64_t n, int64_t k, const std::vector<float>& c, const std::vector<float>& d, const Ours& ours,
              const Theirs& theirs) {
   std::vector<double> a, b;
   auto block = [](auto& times, const auto& body) {
     std::this_thread::sleep_for(std::chrono::milliseconds(60));
-    body();
-    for (int run = 0; run < 5; ++run) times.push_back(seconds(body));
+    for (double spent = 0; spent < 0.05;) spent += seconds(body);
+    for (double spent = 0; spent < 0.05; spent += times.back()) times.push_back(seconds(body));
   };
-  for (int turn = 0; turn < 5; ++turn) block(a, ours), block(b, theirs);
+  for (int turn = 0; turn < 3; ++turn) block(a, ours), block(b, theirs);
   std::sort(a.begin(), a.end()), std::sort(b.begin(), b.end());
   double gap = 0, largest = 0;
   for (size_t i = 0; i < c.size(); ++i) {
@@ -56,7 +58,7 @@ void compare(const char* name, int64_t m, int64_t n, int64_t k, const std::vecto
 int main() {
   ThreadTeam& team = default_team();
   const dnnl_version_t* v = dnnl_version();
-  std::printf("oneDNN %d.%d.%d, %d threads, medians of 25\n", v->major, v->minor, v->patch, team.size());
+  std::printf("oneDNN %d.%d.%d, %d threads, medians\n", v->major, v->minor, v->patch, team.size());
   dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
   Random random(1);

@@ -58,14 +58,17 @@ nlohmann::json dense_rows(const MachineLimits& limits, ThreadTeam& team) {
 
 nlohmann::json quantised_rows(const MachineLimits& limits, ThreadTeam& team) {
   nlohmann::json rows = nlohmann::json::array();
-  constexpr int64_t n = 65536, k = 2048, prompt = 256, prompt_n = 2048;  // one token reads 75 MB or more, beyond most caches
-  std::vector<float> x(prompt * k, 0.5f), y(std::max(n, prompt * prompt_n));
+  constexpr int64_t k = 2048, prompt = 256, prompt_n = 2048;
+  std::vector<float> x(prompt * k, 0.5f), y;
   for (ElementType type : {ElementType::kQ4_0, ElementType::kQ4_1, ElementType::kQ4_K, ElementType::kQ6_K, ElementType::kQ8_0,
                            ElementType::kF16}) {
+    // As much as the read limit was measured on: with 75 MB a 32 MiB cache keeps a good part and the share passes 100 %.
+    const int64_t n = (int64_t{1} << 29) / row_bytes(type, k);
+    y.resize(static_cast<size_t>(std::max(n, prompt * prompt_n)));
     std::vector<uint8_t> w(static_cast<size_t>(n * row_bytes(type, k)), 0x21);
     std::string name(element_name(type));
     double s = best_seconds([&] { matmul(type, w.data(), n, k, x.data(), 1, y.data(), team); });
-    rows.push_back(row(name + " decode", "1x65536x2048", static_cast<double>(w.size()) / s / 1e9, "GB/s", limits.read_gb_s));
+    rows.push_back(row(name + " decode", "1x" + std::to_string(n) + "x2048", static_cast<double>(w.size()) / s / 1e9, "GB/s", limits.read_gb_s));
     s = best_seconds([&] { matmul(type, w.data(), prompt_n, k, x.data(), prompt, y.data(), team); });
     bool integer = block_length(type) > 1;
     rows.push_back(row(name + " prefill", "256x2048x2048", 2.0 * prompt * prompt_n * k / s / 1e9, integer ? "GOP/s" : "GFLOP/s",
