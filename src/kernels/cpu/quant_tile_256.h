@@ -9,16 +9,18 @@
 namespace ingot::cpu {
 namespace {
 
+// Whole 32-byte results: written in 16-byte pieces they would stall when read back.
 inline void load16(const uint8_t* base, const int64_t* offsets, V (&out)[4]) {
-  for (int l = 0; l < 4; ++l) {
-    __m128i r[4];
-    for (int q = 0; q < 4; ++q) r[q] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + offsets[4 * l + q]));
-    __m128i a = _mm_unpacklo_epi32(r[0], r[1]), b = _mm_unpackhi_epi32(r[0], r[1]);
-    __m128i c = _mm_unpacklo_epi32(r[2], r[3]), d = _mm_unpackhi_epi32(r[2], r[3]);
-    reinterpret_cast<__m128i*>(&out[0])[l] = _mm_unpacklo_epi64(a, c);
-    reinterpret_cast<__m128i*>(&out[1])[l] = _mm_unpackhi_epi64(a, c);
-    reinterpret_cast<__m128i*>(&out[2])[l] = _mm_unpacklo_epi64(b, d);
-    reinterpret_cast<__m128i*>(&out[3])[l] = _mm_unpackhi_epi64(b, d);
+  auto row = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + offsets[r])); };
+  for (int h = 0; h < 2; ++h) {
+    __m256i y[4];  // lane l of y[q] is row 8h + 4l + q
+    for (int q = 0; q < 4; ++q) y[q] = _mm256_inserti128_si256(_mm256_castsi128_si256(row(8 * h + q)), row(8 * h + 4 + q), 1);
+    __m256i a = _mm256_unpacklo_epi32(y[0], y[1]), b = _mm256_unpackhi_epi32(y[0], y[1]);
+    __m256i c = _mm256_unpacklo_epi32(y[2], y[3]), d = _mm256_unpackhi_epi32(y[2], y[3]);
+    reinterpret_cast<__m256i*>(&out[0])[h] = _mm256_unpacklo_epi64(a, c);
+    reinterpret_cast<__m256i*>(&out[1])[h] = _mm256_unpackhi_epi64(a, c);
+    reinterpret_cast<__m256i*>(&out[2])[h] = _mm256_unpacklo_epi64(b, d);
+    reinterpret_cast<__m256i*>(&out[3])[h] = _mm256_unpackhi_epi64(b, d);
   }
 }
 
