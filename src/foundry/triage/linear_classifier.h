@@ -20,6 +20,7 @@ class LinearClassifier {
   void score(const SparseRow& row, std::span<float> margins) const;
   float weight(uint32_t feature, int cls) const { return weights_[size_t{feature} * classes_ + cls] * scales_[cls]; }
   int classes() const { return classes_; }
+  size_t features() const { return classes_ ? weights_.size() / classes_ : 0; }
 
   void save(BlobWriter& out) const;
   static LinearClassifier load(BlobReader& in);
