@@ -233,6 +233,7 @@ def unpacked(debs, scratch):
             continue
         package, version = match.groups()
         root = os.path.join(scratch, package)
+        os.makedirs(root, exist_ok=True)
         subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
         info[package] = (version, licences(os.path.join(root, "usr/share/doc", package, "copyright")))
         for folder, _, names in os.walk(root):

@@ -4,11 +4,13 @@ namespace ingot {
 
 // One line a command, sorted as --help shows them; keep declarations and list together.
 void add_bench(CLI::App& app);
+void add_data(CLI::App& app);
 void add_version(CLI::App& app);
 
 CommandList commands() {
   static const AddCommand list[] = {
       add_bench,
+      add_data,
       add_version,
   };
   return {list, list + sizeof list / sizeof *list};
