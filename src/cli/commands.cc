@@ -5,12 +5,16 @@ namespace ingot {
 // One line a command, sorted as --help shows them; keep declarations and list together.
 void add_bench(CLI::App& app);
 void add_data(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_tokenizer(CLI::App& app);
 void add_version(CLI::App& app);
 
 CommandList commands() {
   static const AddCommand list[] = {
       add_bench,
       add_data,
+      add_tokenize,
+      add_tokenizer,
       add_version,
   };
   return {list, list + sizeof list / sizeof *list};
