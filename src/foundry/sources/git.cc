@@ -1,46 +1,14 @@
 #include <fmt/format.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <sstream>
 
 #include "core/error.h"
+#include "foundry/sources/command.h"
 #include "foundry/sources/table.h"
-
-extern char** environ;
 
 namespace ingot {
 namespace {
-
-// Runs a command without a shell and hands its output over piece by piece. Returns the exit status.
-int run(const std::vector<std::string>& command, const std::function<void(std::string_view)>& take) {
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) throw Error(ErrorKind::environment, "cannot make a pipe", command[0], "close other programs");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], 1);
-  std::vector<char*> arguments;
-  for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  pid_t child = 0;
-  const int failed = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(pipe_ends[1]);
-  if (failed) {
-    close(pipe_ends[0]);
-    throw Error(ErrorKind::environment, fmt::format("cannot run {}", command[0]), "", fmt::format("install it: apt-get install {}", command[0]));
-  }
-  char buffer[1 << 16];
-  ssize_t got;
-  while ((got = read(pipe_ends[0], buffer, sizeof buffer)) > 0) take({buffer, static_cast<size_t>(got)});
-  close(pipe_ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
 
 // The message without trailers ("Signed-off-by: …"), which name people.
 std::string without_trailers(const std::string& message) {
@@ -93,7 +61,7 @@ Dataset read_git(const std::filesystem::path& repository) {
     else if (record.component.empty()) data.skip("a commit that changes no file", where + "@" + record.id, 0);
     else data.add(std::move(record));
   };
-  const int status = run({"git", "-c", "safe.directory=*", "-C", where, "log", "--no-merges", "--use-mailmap", "--name-only",
+  const int status = run_command({"git", "-c", "safe.directory=*", "-C", where, "log", "--no-merges", "--use-mailmap", "--name-only",
                           "--format=%x1e%H%x1f%aN%x1f%at%x1f%B%x1f"},
                          [&](std::string_view piece) {
                            pending += piece;
@@ -118,9 +86,11 @@ Dataset read_source(const std::string& spec, const ColumnMap& map) {
     if (kind == "jsonl") return read_jsonl(path, map);
     if (kind == "changelogs") return read_changelogs(path);
     if (kind == "git") return read_git(path);
+    if (kind == "bugzilla" || kind == "github" || kind == "jira") return read_tracker(kind, path, map);
+    if (kind == "debs") return read_debs(path);
   }
   throw Error(ErrorKind::usage, fmt::format("\"{}\" is not a source", spec), "--source",
-              "write KIND:PATH, for example csv:bugs.csv, jsonl:bugs.jsonl, changelogs:/usr/share/doc or git:FOLDER");
+              "write KIND:PATH, for example csv:bugs.csv, jsonl:bugs.jsonl, bugzilla:FILE, github:FILE, jira:FILE, changelogs:/usr/share/doc, debs:LIST or git:FOLDER");
 }
 
 }  // namespace ingot
