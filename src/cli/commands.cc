@@ -4,6 +4,9 @@ namespace ingot {
 
 // One line a command, sorted as --help shows them; keep declarations and list together.
 void add_bench(CLI::App& app);
+void add_build(CLI::App& app);
+void add_classify(CLI::App& app);
+void add_evaluate(CLI::App& app);
 void add_data(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
@@ -12,6 +15,9 @@ void add_version(CLI::App& app);
 CommandList commands() {
   static const AddCommand list[] = {
       add_bench,
+      add_build,
+      add_classify,
+      add_evaluate,
       add_data,
       add_tokenize,
       add_tokenizer,

@@ -15,7 +15,7 @@ struct Recipe {
   std::string name = "ai";           // file name and model id; letters, digits, - _ .
   std::string kind = "triage";       // triage | classify
   std::string purpose;               // one sentence; shown when a question is declined
-  std::string base = "ingot-base";   // embedded default, a pulled catalogue name, a .gguf path, or "none"
+  std::string base = "none";         // the language model it starts from; "none": words alone
 
   struct Data {
     std::vector<std::string> sources;  // KIND:PATH
@@ -34,9 +34,9 @@ struct Recipe {
   } train;
 
   struct Guard {
-    RailMode topic = RailMode::watch;
-    RailMode private_data = RailMode::watch;
-    RailMode injection = RailMode::watch;
+    RailMode topic = RailMode::off;
+    RailMode private_data = RailMode::off;
+    RailMode injection = RailMode::off;
     double topic_keep = 0.97;            // share of on-topic text the threshold must keep on held-out text
     std::vector<std::string> examples;   // more texts that are on topic
     std::vector<std::string> never;      // texts that are not

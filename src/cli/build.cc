@@ -1,0 +1,40 @@
+#include "foundry/build.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+
+namespace ingot {
+
+void add_build(CLI::App& app) {
+  struct Options {
+    std::string recipe, out, map;
+    std::vector<std::string> settings, sources, tests;
+    bool json = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("build", "Make a recipe real: read, split by time, train, evaluate, gate, pack");
+  command->add_option("recipe", options->recipe, "folder with recipe.toml")->required();
+  command->add_option("-o,--output", options->out, "the file to write, NAME.ingot")->required();
+  command->add_option("--set", options->settings, "KEY=VALUE, wins over the recipe")->allow_extra_args(false);
+  command->add_option("--source", options->sources, "KIND:PATH instead of the recipe's sources")->allow_extra_args(false);
+  command->add_option("--test", options->tests, "KIND:PATH with later records to be judged on")->allow_extra_args(false);
+  command->add_option("--map", options->map, "FIELD=COLUMN,... for csv and jsonl");
+  command->add_flag("--json", options->json, "print the report as one JSON object");
+  command->callback([options] {
+    Recipe recipe = read_recipe(options->recipe, options->settings);
+    if (!options->sources.empty()) recipe.data.sources = options->sources;
+    if (!options->tests.empty()) recipe.data.test = options->tests;
+    if (!options->map.empty()) {
+      recipe.data.map = options->map;
+      recipe.text += fmt::format("# --map {}\n", options->map);
+    }
+    const auto report = build(recipe, options->out, [&](const std::string& line) { fmt::print(options->json ? stderr : stdout, "{}\n", line); });
+    if (options->json) fmt::print("{}\n", report.dump());
+  });
+}
+
+}  // namespace ingot

@@ -1,0 +1,43 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/own_archive.h"
+#include "foundry/ai.h"
+#include "foundry/sources/source.h"
+
+namespace ingot {
+
+void add_classify(CLI::App& app) {
+  struct Options {
+    std::string file;
+    bool json = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("classify", "Rank engineers and components for each line of standard input");
+  command->add_option("file", options->file, "NAME.ingot; an executable AI is its own");
+  command->add_flag("--json", options->json, "one JSON object a line of input");
+  command->callback([options] {
+    const auto ai = Ai::open(own_archive_or(options->file));
+    for (std::string line; std::getline(std::cin, line);) {
+      to_utf8(line);
+      const auto answer = ai->classify(line);
+      if (options->json) {
+        fmt::print("{}\n", answer.dump());
+      } else {
+        for (const auto& one : answer["engineers"]) fmt::print("{:5.1f} %  {}\n", 100 * one["p"].get<double>(), one["name"].get<std::string>());
+        if (answer["abstain"].get<bool>()) fmt::print("not sure enough to send it to anyone\n");
+        for (const auto& bug : answer["why"]["similar"]) {
+          fmt::print("  like {} ({}, {}): {}\n", bug["id"].get<std::string>(), bug["engineer"].get<std::string>(), bug["component"].get<std::string>(), bug["text"].get<std::string>());
+        }
+        fmt::print("\n");
+      }
+      std::fflush(stdout);
+    }
+  });
+}
+
+}  // namespace ingot

@@ -1,0 +1,33 @@
+// An AI as it was packed: opened from one file, asked for answers.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "formats/archive.h"
+#include "foundry/triage/triage_model.h"
+
+namespace ingot {
+
+class Ai {
+ public:
+  // Throws Error for a file that is altered, of a kind or a format that this version does not run.
+  static std::shared_ptr<const Ai> open(const std::filesystem::path& path);
+
+  std::string name() const { return archive_->name(); }
+  std::string kind() const { return archive_->kind(); }
+  std::string hash() const { return archive_->hash(); }
+  const Archive& archive() const { return *archive_; }
+  const TriageModel& triage() const { return triage_; }
+
+  // The object that `ingot classify --json` prints: engineers, components (name, p), abstain, why. Thread-safe.
+  nlohmann::json classify(const std::string& text) const;
+
+ private:
+  std::shared_ptr<const Archive> archive_;
+  TriageModel triage_;
+};
+
+}  // namespace ingot

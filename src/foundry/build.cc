@@ -1,0 +1,225 @@
+#include "foundry/build.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_set>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "core/sha256.h"
+#include "formats/archive.h"
+#include "foundry/sources/source.h"
+#include "foundry/triage/evaluation.h"
+
+namespace ingot {
+namespace {
+
+using nlohmann::json;
+
+std::vector<Record> read_all(const std::vector<std::string>& sources, const std::string& map, uint64_t& skipped, std::vector<std::string>& notes) {
+  const ColumnMap columns = parse_map(map);
+  std::vector<Record> records;
+  for (const std::string& source : sources) {
+    Dataset data = read_source(source, columns);
+    for (const auto& [reason, count] : data.skipped) skipped += count;
+    for (std::string& line : explain(data)) notes.push_back(std::move(line));
+    std::move(data.records.begin(), data.records.end(), std::back_inserter(records));
+  }
+  std::stable_sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.time < b.time; });
+  return records;
+}
+
+size_t drop_without_engineer(std::vector<Record>& records) {
+  return std::erase_if(records, [](const Record& record) { return record.engineer.empty(); });
+}
+
+// The SHA-256 of each input file, so that anyone can see what an AI has learnt from.
+json inputs(const std::vector<std::string>& sources) {
+  json list = json::array();
+  for (const std::string& source : sources) {
+    json one = {{"source", source}};
+    const std::filesystem::path path = source.substr(source.find(':') + 1);
+    std::error_code none;
+    if (std::filesystem::is_regular_file(path, none)) one["sha256"] = sha256_hex(MappedFile(path).bytes());
+    list.push_back(one);
+  }
+  return list;
+}
+
+double at(const json& object, std::initializer_list<const char*> keys) {
+  const json* value = &object;
+  for (const char* key : keys) {
+    if (!value->contains(key)) return 0;
+    value = &(*value)[key];
+  }
+  return value->is_number() ? value->get<double>() : 0;
+}
+
+void check_gate(const Recipe& recipe, const json& evaluation) {
+  const auto require = [&](const char* key, double reached, double least) {
+    if (reached < least) {
+      throw Error(ErrorKind::gate, fmt::format("the gate is not met: {} reached {:.3f}, {:.3f} is asked, {:.3f} short", key, reached, least, least - reached),
+                  "gate." + std::string(key), "nothing was packed; give more records, or lower the gate in the recipe");
+    }
+  };
+  require("engineer_top1", at(evaluation, {"engineer", "top1"}), recipe.gate.engineer_top1);
+  require("component_top1", at(evaluation, {"component", "top1"}), recipe.gate.component_top1);
+  const double reached = at(evaluation, {"engineer", "top1"}), majority = at(evaluation, {"baselines", "majority", "engineer", "top1"});
+  if (recipe.gate.beat_majority && reached <= majority) {
+    throw Error(ErrorKind::gate,
+                fmt::format("the gate is not met: engineer top-1 is {:.3f}, always naming the busiest engineer gives {:.3f}", reached, majority),
+                "gate.beat_majority", "nothing was packed; the texts of this data do not say who takes a bug, or there are too few");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> explain(const Dataset& data) {
+  std::vector<std::string> lines;
+  for (const auto& [reason, count] : data.skipped) {
+    std::string line = fmt::format("{} rows not used: {}", count, reason);
+    std::string places;
+    for (const SkippedRow& row : data.examples) {
+      if (row.reason == reason) places += fmt::format("{}{}{}", places.empty() ? "" : ", ", row.file, row.line ? fmt::format(":{}", row.line) : "");
+    }
+    if (!places.empty()) line += fmt::format(" ({}{})", places, count > 5 ? ", ..." : "");
+    lines.push_back(std::move(line));
+  }
+  for (const std::string& note : data.notes) lines.push_back(note);
+  return lines;
+}
+
+SplitData read_and_split(const Recipe& recipe) {
+  if (recipe.data.sources.empty()) {
+    throw Error(ErrorKind::recipe, "the recipe names no source", "data.sources", "add one, or give --source KIND:PATH");
+  }
+  SplitData split;
+  split.train = read_all(recipe.data.sources, recipe.data.map, split.train_skipped, split.notes);
+  if (const size_t dropped = drop_without_engineer(split.train)) {
+    split.train_skipped += dropped;
+    split.notes.push_back(fmt::format("{} records not used: no engineer is named", dropped));
+  }
+  if (!recipe.data.test.empty()) {
+    split.test = read_all(recipe.data.test, recipe.data.map, split.test_skipped, split.notes);
+    split.test_skipped += drop_without_engineer(split.test);
+  }
+  if (split.train.size() > static_cast<size_t>(recipe.data.max_records)) {
+    const size_t dropped = split.train.size() - recipe.data.max_records;
+    split.notes.push_back(fmt::format("the {} oldest records not used: data.max_records is {}", dropped, recipe.data.max_records));
+    split.train_skipped += dropped;
+    split.train.erase(split.train.begin(), split.train.begin() + static_cast<long>(dropped));
+  }
+  if (recipe.data.test.empty()) {
+    const auto held = static_cast<size_t>(static_cast<double>(split.train.size()) * recipe.data.holdout);
+    split.test.assign(split.train.end() - static_cast<long>(held), split.train.end());
+    split.train.resize(split.train.size() - held);
+  }
+  // The same bug on both sides would be an answer learnt by heart.
+  std::unordered_set<std::string> seen;
+  for (const Record& record : split.test) {
+    seen.insert("text " + record.text);
+    if (!record.id.empty()) seen.insert("id " + record.id);
+  }
+  const size_t both = std::erase_if(split.train, [&](const Record& record) { return seen.contains("text " + record.text) || (!record.id.empty() && seen.contains("id " + record.id)); });
+  if (both) split.notes.push_back(fmt::format("{} training records not used: the same text or id is in the test", both));
+  split.train_skipped += both;
+  if (!split.train.empty() && !split.test.empty() && split.train.back().time > split.test.front().time) {
+    split.notes.push_back("some test records are older than the newest training record: the figures are not strictly about the future");
+  }
+  std::map<std::string, size_t> counts;
+  for (const Record& record : split.train) ++counts[record.engineer];
+  const auto once = std::count_if(counts.begin(), counts.end(), [](const auto& one) { return one.second < 2; });
+  if (once) split.notes.push_back(fmt::format("{} of {} engineers have a single record, too few to learn their words", once, counts.size()));
+  return split;
+}
+
+json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
+  if (recipe.kind != "triage") {
+    throw Error(ErrorKind::recipe, fmt::format("this version cannot build kind \"{}\" yet", recipe.kind), "kind", "use kind = \"triage\"");
+  }
+  if (recipe.base != "none") {
+    throw Error(ErrorKind::recipe, fmt::format("this version cannot load the base \"{}\" yet", recipe.base), "base", "use base = \"none\"");
+  }
+  for (const auto& [key, mode] : {std::pair{"guard.topic", recipe.guard.topic}, {"guard.private_data", recipe.guard.private_data}, {"guard.injection", recipe.guard.injection}}) {
+    // A rail that cannot run is never "safe": better no AI than one that only claims to be kept to its subject.
+    if (mode != RailMode::off) throw Error(ErrorKind::recipe, fmt::format("this version has no such rail, so it cannot {}", name_of(mode)), key, "set it to \"off\"");
+  }
+  const auto parent = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
+  if (!std::filesystem::is_directory(parent)) {
+    throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  SplitData data = read_and_split(recipe);
+  for (const std::string& note : data.notes) say("  " + note);
+  say(fmt::format("read      {} records to learn from, {} later ones to be judged on, {} rows not used", data.train.size(), data.test.size(),
+                  data.train_skipped + data.test_skipped));
+  if (data.test.empty()) bad_input("there is no record to judge the AI on", "data.test", "give more records, or a test source");
+  TriageOptions options;
+  options.similar = recipe.train.similar;
+  options.activity = recipe.train.activity;
+  options.ablation = recipe.train.ablation;
+  options.seed = static_cast<uint64_t>(recipe.train.seed);
+  const TriageModel model = TriageModel::train(data.train, options);
+  const double trained = seconds();
+  say(fmt::format("trained   {} engineers, {} components, in {:.1f} s", model.engineers().size(), model.components().size(), trained));
+  json signals = json::array();
+  for (const SignalGain& gain : model.gains()) {
+    say(fmt::format("signal    {:<20} adds {:+.1f} points of engineer top-1 (95 %: {:+.1f} to {:+.1f}){}", gain.signal, 100 * gain.gain, 100 * gain.low,
+                    100 * gain.high, gain.kept ? "" : ": dropped"));
+    signals.push_back({{"signal", gain.signal}, {"gain", gain.gain}, {"low", gain.low}, {"high", gain.high}, {"kept", gain.kept}});
+  }
+  const json evaluation = evaluate_triage(model, data.test, data.test_skipped);
+  say("evaluated on " + std::to_string(data.test.size()) + " bugs it never saw:\n" + evaluation_table(evaluation));
+  check_gate(recipe, evaluation);
+  say("gate      met");
+
+  json report = {{"kind", recipe.kind},
+                 {"name", recipe.name},
+                 {"purpose", recipe.purpose},
+                 {"evaluation", evaluation},
+                 {"signals", signals},
+                 {"notes", data.notes},
+                 {"train", {{"records", data.train.size()}, {"skipped", data.train_skipped}, {"engineers", model.engineers().size()},
+                            {"components", model.components().size()}, {"seconds", trained}}}};
+  ArchiveWriter writer;
+  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", inputs(recipe.data.sources)}, {"test", inputs(recipe.data.test)}};
+  writer.describe(recipe.kind, recipe.name, provenance.dump());
+  writer.add("recipe.toml", recipe.text);
+  writer.add("report.json", report.dump(2));
+  writer.add("coverage.svg", coverage_svg(model, data.test));
+  writer.add("triage.bin", model.save());
+  writer.write(out);
+  report["file"] = out.string();
+  report["bytes"] = std::filesystem::file_size(out);
+  report["seconds"] = seconds();
+  say(fmt::format("packed    {} ({:.1f} MB) after {:.1f} s", out.string(), report["bytes"].get<double>() / 1e6, seconds()));
+  return report;
+}
+
+std::string evaluation_table(const json& e) {
+  std::string table = fmt::format("  {:<38}{:>8}{:>8}{:>8}{:>12}{:>9}{:>9}\n", "", "top-1", "top-5", "top-10", "component", "F1 wtd", "F1 mac");
+  const auto line = [&](const char* name, const json& of) {
+    const auto number = [&](const char* group, const char* key) {
+      return of.contains(group) && of[group].contains(key) ? fmt::format("{:.1f} %", 100 * of[group][key].get<double>()) : std::string("-");
+    };
+    table += fmt::format("  {:<38}{:>8}{:>8}{:>8}{:>12}{:>9}{:>9}\n", name, number("engineer", "top1"), number("engineer", "top5"), number("engineer", "top10"),
+                         number("component", "top1"), number("component", "f1_weighted"), number("component", "f1_macro"));
+  };
+  line("this AI, from the text alone", e);
+  line("sparse linear model alone", e["baselines"]["sparse"]);
+  line("last toucher, component predicted", e["baselines"]["last_toucher"]);
+  line("last toucher, component GIVEN", e["baselines"]["last_toucher_component_given"]);
+  line("always the busiest", e["baselines"]["majority"]);
+  table += fmt::format("  calibration error {:.3f}; unseen engineers {} of {} (counted as misses)", at(e, {"ece"}), e["unseen"].get<size_t>(), e["records"].get<size_t>());
+  table += fmt::format("\n  answers {:.0f} % of the bugs and abstains on the rest; {:.0f} % of what it answers is right", 100 * at(e, {"abstain", "coverage"}),
+                       100 * at(e, {"abstain", "accuracy"}));
+  return table;
+}
+
+}  // namespace ingot

@@ -1,0 +1,36 @@
+// From a recipe to one file: read, curate, split by time, train, evaluate, gate, pack.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "foundry/recipe.h"
+#include "foundry/record.h"
+#include "foundry/triage/triage_model.h"
+
+namespace ingot {
+
+// What the recipe's sources hold, already parted: oldest first, test later than train.
+struct SplitData {
+  std::vector<Record> train, test;
+  uint64_t train_skipped = 0, test_skipped = 0;
+  std::vector<std::string> notes;  // what was left out or assumed, a line each
+};
+
+// Reads every source of the recipe. Relative paths are taken from the current folder.
+SplitData read_and_split(const Recipe& recipe);
+
+// A source's skipped rows and notes, a line each.
+std::vector<std::string> explain(const Dataset& data);
+
+// Builds the AI and writes `out`. Returns the report that is packed as report.json. Throws Error (gate) when the gate is not
+// met; nothing is written then. `say` receives each step's closing line.
+nlohmann::json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
+
+// The evaluation as a table for people: the AI beside the look-ups.
+std::string evaluation_table(const nlohmann::json& evaluation);
+
+}  // namespace ingot
