@@ -45,7 +45,7 @@ json inputs(const std::vector<std::string>& sources) {
     json one = {{"source", source}};
     const std::filesystem::path path = source.substr(source.find(':') + 1);
     std::error_code none;
-    if (std::filesystem::is_regular_file(path, none)) one["sha256"] = sha256_hex(MappedFile(path).bytes());
+    if (std::filesystem::is_regular_file(path, none)) one["sha256"] = hex(sha256(MappedFile(path).bytes()));
     list.push_back(one);
   }
   return list;
