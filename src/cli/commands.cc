@@ -6,10 +6,13 @@ namespace ingot {
 void add_bench(CLI::App& app);
 void add_build(CLI::App& app);
 void add_classify(CLI::App& app);
-void add_evaluate(CLI::App& app);
 void add_data(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_pack(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
+void add_verify(CLI::App& app);
 void add_version(CLI::App& app);
 
 CommandList commands() {
@@ -17,10 +20,13 @@ CommandList commands() {
       add_bench,
       add_build,
       add_classify,
-      add_evaluate,
       add_data,
+      add_evaluate,
+      add_inspect,
+      add_pack,
       add_tokenize,
       add_tokenizer,
+      add_verify,
       add_version,
   };
   return {list, list + sizeof list / sizeof *list};

@@ -105,7 +105,7 @@ class MappedArchive : public Archive {
     if (seal_entry.size != Seal::size || manifest.size > max_manifest) altered("the manifest or the signature has a wrong size", where);
     const auto seal_bytes = bytes_.subspan(seal_entry.data, seal_entry.size);
     const Seal seal = Seal::read(seal_bytes, where);
-    const uint64_t tail = tree.data + tree.size;
+    const uint64_t tail = tree.header;
     if (crc32(seal_bytes) != seal_entry.crc || seal_digest(bytes_.subspan(tail), tail, seal_entry) != seal.digest) {
       altered("the manifest or the directory is not as packed", where);
     }
@@ -125,7 +125,7 @@ class MappedArchive : public Archive {
       prefix_ = object.at("prefix");
       const std::string root_hex = object.at("root");
       const json& list = object.at("members");
-      if (list.size() != entries.size() - 3 || prefix_ > tree.data) altered("the manifest disagrees with the directory", where);
+      if (list.size() != entries.size() - 3 || prefix_ > tail) altered("the manifest disagrees with the directory", where);
       for (size_t i = 0; i + 3 < entries.size(); ++i) {
         ArchiveMember member{list[i].at("name"), entries[i].data, entries[i].size, list[i].at("sha256"), true};
         if (member.name != entries[i].name || list[i].at("size") != member.size) altered("the manifest disagrees with the directory", where);
@@ -133,11 +133,11 @@ class MappedArchive : public Archive {
         member.known = std::find(std::begin(known), std::end(known), member.name) != std::end(known);
         members_.push_back(std::move(member));
       }
-      if (tree.data == 0 || tree.size != TreeShape(tree.data / page_size).size) altered("the hash tree has a wrong size", where);
+      if (tail == 0 || tail % page_size || tree.size != TreeShape(tail / page_size).size) altered("the hash tree has a wrong size", where);
       Digest root{};
       if (root_hex.size() != 2 * root.size() || root_hex.find_first_not_of("0123456789abcdef") != std::string::npos) altered("the root hash is damaged", where);
       for (size_t i = 0; i < root.size(); ++i) root[i] = static_cast<unsigned char>(std::stoi(root_hex.substr(2 * i, 2), nullptr, 16));
-      tree_ = std::make_unique<TreeChecker>(bytes_.first(tree.data), bytes_.subspan(tree.data, tree.size), root, where);
+      tree_ = std::make_unique<TreeChecker>(bytes_.first(tail), bytes_.subspan(tree.data, tree.size), root, where);
     } catch (const json::exception&) {
       altered("the manifest is damaged", where);
     }
@@ -205,22 +205,14 @@ void ArchiveWriter::write(const std::filesystem::path& path, std::span<const std
     put(member.name, bytes);
     members.push_back({{"name", member.name}, {"size", bytes.size()}, {"sha256", hex(sha256(bytes))}});
   }
-  // The tree covers all whole pages before its own bytes; its size is known before its content is.
-  ZipEntry probe;
-  probe.name = tree_name;
-  const size_t end = out.size();
-  local_header(probe, end);
-  ZipEntry tree_entry;
-  tree_entry.name = tree_name;
-  tree_entry.size = TreeShape(probe.data / page_size).size;
-  // The header's CRC would cover a tree that covers the header: it stays zero here and in the directory.
-  out += local_header(tree_entry, end);
+  // The tree covers whole pages: everything before its own header, which starts on one.
+  out.resize(std::max<size_t>((out.size() + page_size - 1) / page_size, 1) * page_size, '\0');
+  const uint64_t tail = out.size();
   std::vector<Digest> pages;
   for (size_t at = 0; at < out.size(); at += page_size) pages.push_back(sha256(std::string_view(out).substr(at, page_size)));
   Digest root{};
-  out += build_tree(pages, root);
-  entries.push_back(tree_entry);
-  const uint64_t tail = out.size();
+  const std::string tree = build_tree(pages, root);
+  put(tree_name, bytes_of(tree));
   const json manifest = {{"format", archive_format}, {"kind", kind_}, {"name", name_}, {"root", hex(root)}, {"prefix", prefix.size()},
                          {"members", members}, {"provenance", json::parse(provenance_)}};
   put(manifest_name, bytes_of(manifest.dump(2)));

@@ -69,7 +69,8 @@ LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::s
                                          uint64_t seed) {
   LinearClassifier model;
   model.classes_ = classes;
-  model.weights_.assign(features * classes, 0);
+  if (classes > 65536) throw Error(ErrorKind::input, "more than 65536 names to choose from", "", "leave out those with few records");
+  std::vector<std::vector<std::pair<uint32_t, int8_t>>> columns(classes);
   model.scales_.assign(classes, 0);
   model.biases_.assign(classes, 0);
   std::vector<float> squared(rows.size());
@@ -85,23 +86,48 @@ LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::s
       model.biases_[cls] = w[features];
       model.scales_[cls] = largest / 127;
       // Stored in 8 bits from here on, so that the answers before packing and after are the same.
-      for (size_t f = 0; f < features && largest > 0; ++f) model.weights_[f * classes + cls] = static_cast<int8_t>(std::lround(w[f] / largest * 127));
+      for (size_t f = 0; f < features && largest > 0; ++f) {
+        if (const auto weight = static_cast<int8_t>(std::lround(w[f] / largest * 127))) columns[cls].emplace_back(static_cast<uint32_t>(f), weight);
+      }
     }
   });
+  model.starts_.assign(features + 1, 0);
+  for (const auto& column : columns) {
+    for (const auto& [feature, weight] : column) ++model.starts_[feature + 1];
+  }
+  for (size_t f = 0; f < features; ++f) model.starts_[f + 1] += model.starts_[f];
+  model.owners_.resize(model.starts_[features]);
+  model.weights_.resize(model.starts_[features]);
+  std::vector<uint32_t> at(model.starts_.begin(), model.starts_.end() - 1);
+  for (int cls = 0; cls < classes; ++cls) {
+    for (const auto& [feature, weight] : columns[cls]) {
+      model.owners_[at[feature]] = static_cast<uint16_t>(cls);
+      model.weights_[at[feature]++] = weight;
+    }
+  }
   return model;
 }
 
 void LinearClassifier::score(const SparseRow& row, std::span<float> margins) const {
   std::vector<float> sums(classes_, 0.f);
   for (size_t k = 0; k < row.ids.size(); ++k) {
-    const int8_t* weights = weights_.data() + size_t{row.ids[k]} * classes_;
-    for (int c = 0; c < classes_; ++c) sums[c] += row.values[k] * weights[c];
+    const uint32_t feature = row.ids[k];
+    for (uint32_t i = starts_[feature]; i < starts_[feature + 1]; ++i) sums[owners_[i]] += row.values[k] * weights_[i];
   }
   for (int c = 0; c < classes_; ++c) margins[c] += sums[c] * scales_[c] + biases_[c];
 }
 
+float LinearClassifier::weight(uint32_t feature, int cls) const {
+  for (uint32_t i = starts_[feature]; i < starts_[feature + 1]; ++i) {
+    if (owners_[i] == cls) return weights_[i] * scales_[cls];
+  }
+  return 0;
+}
+
 void LinearClassifier::save(BlobWriter& out) const {
   out.put<int32_t>(classes_);
+  out.put(starts_);
+  out.put(owners_);
   out.put(weights_);
   out.put(scales_);
   out.put(biases_);
@@ -111,11 +137,16 @@ LinearClassifier LinearClassifier::load(BlobReader& in) {
   LinearClassifier model;
   model.classes_ = in.get<int32_t>();
   in.require(model.classes_ >= 0 && model.classes_ < (1 << 24));
+  model.starts_ = in.vector<uint32_t>();
+  model.owners_ = in.vector<uint16_t>();
   model.weights_ = in.vector<int8_t>();
   model.scales_ = in.vector<float>();
   model.biases_ = in.vector<float>();
   const size_t classes = model.classes_;
-  in.require(model.scales_.size() == classes && model.biases_.size() == classes && (classes == 0 || model.weights_.size() % classes == 0));
+  in.require(model.scales_.size() == classes && model.biases_.size() == classes && model.owners_.size() == model.weights_.size());
+  in.require(model.starts_.empty() ? model.weights_.empty() : model.starts_.front() == 0 && model.starts_.back() == model.weights_.size());
+  in.require(std::is_sorted(model.starts_.begin(), model.starts_.end()));
+  for (uint16_t owner : model.owners_) in.require(owner < classes);
   return model;
 }
 

@@ -18,17 +18,19 @@ class LinearClassifier {
 
   // margins (classes), added to what is there.
   void score(const SparseRow& row, std::span<float> margins) const;
-  float weight(uint32_t feature, int cls) const { return weights_[size_t{feature} * classes_ + cls] * scales_[cls]; }
+  float weight(uint32_t feature, int cls) const;
   int classes() const { return classes_; }
-  size_t features() const { return classes_ ? weights_.size() / classes_ : 0; }
+  size_t features() const { return starts_.empty() ? 0 : starts_.size() - 1; }
 
   void save(BlobWriter& out) const;
   static LinearClassifier load(BlobReader& in);
 
  private:
   int classes_ = 0;
-  std::vector<int8_t> weights_;  // (features, classes): what one word says about everyone lies together
-  std::vector<float> scales_;    // (classes)
+  std::vector<uint32_t> starts_;   // (features + 1) into the two below: most words say nothing about most classes
+  std::vector<uint16_t> owners_;   // class of each weight, ascending within a feature
+  std::vector<int8_t> weights_;
+  std::vector<float> scales_;      // (classes)
   std::vector<float> biases_;    // (classes)
 };
 
