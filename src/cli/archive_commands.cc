@@ -25,15 +25,21 @@ void add_verify(CLI::App& app) {
 
 void add_inspect(CLI::App& app) {
   struct Options {
-    std::string file;
+    std::string file, member;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Show what a file holds, where it came from and how it was judged");
   command->add_option("file", options->file, "NAME.ingot; an executable AI is its own");
   command->add_flag("--json", options->json, "print one JSON object");
+  command->add_option("--member", options->member, "print one member's bytes and nothing else");
   command->callback([options] {
     const auto archive = Archive::open(own_archive_or(options->file));
+    if (!options->member.empty()) {
+      const std::string_view bytes = archive->text(options->member);
+      std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+      return;
+    }
     auto manifest = nlohmann::json::parse(archive->manifest());
     manifest["hash"] = archive->hash();
     if (archive->signer()) manifest["signer"] = *archive->signer();

@@ -60,6 +60,19 @@ double at(const json& object, std::initializer_list<const char*> keys) {
   return value->is_number() ? value->get<double>() : 0;
 }
 
+// The newest test bugs of different components, a request body for /classify each: something to ask the AI that it never saw.
+std::string examples(const std::string& model, const std::vector<Record>& test) {
+  std::string lines;
+  std::set<std::string> components;
+  for (size_t i = test.size(); i-- > 0 && components.size() < 3;) {
+    if (!components.insert(test[i].component).second) continue;
+    lines += json{{"model", model}, {"input", test[i].text}, {"right", {{"engineer", test[i].engineer}, {"component", test[i].component}}}}.dump(
+                 -1, ' ', false, json::error_handler_t::replace) +
+             "\n";
+  }
+  return lines;
+}
+
 void check_gate(const Recipe& recipe, const json& evaluation) {
   const auto require = [&](const char* key, double reached, double least) {
     if (reached < least) {
@@ -194,6 +207,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   writer.add("report.json", report.dump(2));
   writer.add("coverage.svg", coverage_svg(model, data.test));
   writer.add("triage.bin", model.save());
+  writer.add("examples.jsonl", examples(recipe.name, data.test));
   writer.write(out);
   report["file"] = out.string();
   report["bytes"] = std::filesystem::file_size(out);

@@ -1,0 +1,183 @@
+#include "serve/service.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "core/error.h"
+
+namespace ingot {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kDeepest = 64;
+
+// A failure that has an HTTP status of its own.
+struct Refusal {
+  int status;
+  std::string message;
+};
+
+int64_t now() { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+json parsed(const std::string& body) {
+  json object = json::parse(body, [](int depth, auto, auto&) {
+    if (depth > kDeepest) throw Refusal{400, "the body is nested too deeply"};
+    return true;
+  }, false);
+  if (!object.is_object()) throw Refusal{400, "the body must be a JSON object"};
+  return object;
+}
+
+// The ranking as a person would say it.
+std::string in_words(const json& answer) {
+  const auto& engineers = answer["engineers"];
+  if (engineers.empty()) return "I know no engineers.";
+  std::string text;
+  if (answer["abstain"].get<bool>()) text = "I am not sure enough to send this to anyone. The likeliest would be:\n";
+  for (size_t i = 0; i < std::min<size_t>(3, engineers.size()); ++i) {
+    text += fmt::format("{}. {} ({:.0f} %)\n", i + 1, engineers[i]["name"].get<std::string>(), 100 * engineers[i]["p"].get<double>());
+  }
+  if (!answer["components"].empty()) {
+    text += fmt::format("Component: {} ({:.0f} %)\n", answer["components"][0]["name"].get<std::string>(), 100 * answer["components"][0]["p"].get<double>());
+  }
+  for (const auto& bug : answer["why"]["similar"]) {
+    text += fmt::format("Like {} ({}): {}\n", bug["id"].get<std::string>(), bug["engineer"].get<std::string>(), bug["text"].get<std::string>());
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string Service::error_body(int status, std::string_view message) {
+  const char* type = status == 404 ? "not_found_error" : status < 500 ? "invalid_request_error" : "server_error";
+  const json body = {{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", status}}}};
+  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Service::Service(std::vector<std::shared_ptr<const Ai>> ais) {
+  for (auto& ai : ais) {
+    if (first_.empty()) first_ = ai->name();
+    const std::string name = ai->name();
+    if (!ais_.emplace(name, std::move(ai)).second) {
+      throw Error(ErrorKind::usage, fmt::format("two of the files are named \"{}\"", name), "", "give each recipe its own name");
+    }
+  }
+  session_ = fmt::format("{:08x}", std::random_device()());
+}
+
+std::string Service::answer_id(const char* prefix) { return fmt::format("{}-{}{:08x}", prefix, session_, answers_++); }
+
+const Ai& Service::find(const json& body) const {
+  if (!body.contains("model")) return *ais_.at(first_);
+  if (!body["model"].is_string()) throw Refusal{400, "\"model\" must be a text"};
+  const auto found = ais_.find(body["model"].get<std::string>());
+  if (found == ais_.end()) throw Refusal{404, fmt::format("there is no model \"{}\"; see /v1/models", body["model"].get<std::string>())};
+  return *found->second;
+}
+
+Service::Reply Service::classify(const json& body) {
+  const Ai& ai = find(body);
+  std::vector<std::string> inputs;
+  const json input = body.value("input", json());
+  if (input.is_string()) inputs = {input.get<std::string>()};
+  else if (input.is_array() && std::all_of(input.begin(), input.end(), [](const json& one) { return one.is_string(); })) inputs = input.get<std::vector<std::string>>();
+  else throw Refusal{400, "\"input\" must be a text or a list of texts"};
+  json data = json::array();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    json one = ai.classify(inputs[i]);
+    json probs = json::array();
+    for (const auto& candidate : one["engineers"]) probs.push_back(candidate["p"]);
+    one["index"] = i;
+    one["label"] = one["engineers"].empty() ? json() : one["engineers"][0]["name"];
+    one["probs"] = probs;
+    one["num_classes"] = ai.triage().engineers().size();
+    data.push_back(std::move(one));
+  }
+  const json reply = {{"id", answer_id("classify")}, {"object", "list"}, {"created", now()}, {"model", ai.name()}, {"ai", ai.hash()}, {"data", data}};
+  return {200, reply.dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+Service::Reply Service::chat(const json& body) {
+  const Ai& ai = find(body);
+  const json messages = body.value("messages", json());
+  if (!messages.is_array() || messages.empty()) throw Refusal{400, "\"messages\" must be a list with at least one message"};
+  std::string text;
+  for (const json& message : messages) {
+    if (!message.is_object() || message.value("role", json()) != "user") continue;
+    const json content = message.value("content", json());
+    if (content.is_string()) {
+      text = content.get<std::string>();
+    } else if (content.is_array()) {
+      text.clear();
+      for (const json& part : content) {
+        if (part.is_object() && part.value("type", json()) == "text" && part.value("text", json()).is_string()) text += part["text"].get<std::string>();
+      }
+    }
+  }
+  if (text.empty()) throw Refusal{400, "no message of the user holds a text"};
+  const std::string answer = in_words(ai.classify(text)), id = answer_id("chatcmpl");
+  // A ranking is not generated token by token: usage counts words of the question, and says nothing of the answer.
+  if (body.value("stream", json()) == true) {
+    std::string events;
+    const auto event = [&](const json& delta, const json& finish) {
+      const json chunk = {{"id", id}, {"object", "chat.completion.chunk"}, {"created", now()}, {"model", ai.name()},
+                          {"choices", {{{"index", 0}, {"delta", delta}, {"finish_reason", finish}}}}};
+      events += "data: " + chunk.dump(-1, ' ', false, json::error_handler_t::replace) + "\n\n";
+    };
+    event({{"role", "assistant"}, {"content", ""}}, nullptr);
+    event({{"content", answer}}, nullptr);
+    event(json::object(), "stop");
+    return {200, events + "data: [DONE]\n\n", "text/event-stream"};
+  }
+  const json reply = {{"id", id}, {"object", "chat.completion"}, {"created", now()}, {"model", ai.name()}, {"system_fingerprint", ai.hash().substr(0, 16)},
+                      {"choices", {{{"index", 0}, {"message", {{"role", "assistant"}, {"content", answer}}}, {"finish_reason", "stop"}}}},
+                      {"usage", {{"prompt_tokens", 0}, {"completion_tokens", 0}, {"total_tokens", 0}}}};
+  return {200, reply.dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+Service::Reply Service::route(const HttpRequest& request) {
+  const std::string& path = request.path;
+  const bool get = request.method == "GET" || request.method == "HEAD", post = request.method == "POST";
+  const auto only = [](bool allowed) {
+    if (!allowed) throw Refusal{405, "this route does not take that method"};
+  };
+  if (path == "/health" || path == "/v1/health/live" || path == "/v1/health/ready") return only(get), Reply{200, "{\"status\":\"ready\"}"};
+  if (path == "/v1/version") return only(get), Reply{200, json{{"version", INGOT_VERSION}}.dump()};
+  if (path == "/v1/models") {
+    only(get);
+    json list = json::array();
+    for (const auto& [name, ai] : ais_) list.push_back({{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "local"}, {"ai", ai->hash()}});
+    return {200, json{{"object", "list"}, {"data", list}}.dump()};
+  }
+  if (path == "/v1/metadata") {
+    only(get);
+    json list = json::array();
+    for (const auto& [name, ai] : ais_) {
+      list.push_back({{"name", name}, {"kind", ai->kind()}, {"hash", ai->hash()}, {"report", json::parse(ai->archive().text("report.json"))}});
+    }
+    return {200, json{{"version", INGOT_VERSION}, {"ais", list}}.dump()};
+  }
+  if (path == "/classify" || path == "/v1/classify") return only(post), classify(parsed(request.body));
+  if (path == "/v1/chat/completions") return only(post), chat(parsed(request.body));
+  throw Refusal{404, fmt::format("there is no route {}", path)};
+}
+
+void Service::handle(const std::shared_ptr<HttpExchange>& exchange) {
+  Reply reply;
+  try {
+    reply = route(exchange->request());
+  } catch (const Refusal& refusal) {
+    reply = {refusal.status, error_body(refusal.status, refusal.message)};
+  } catch (const Error& error) {
+    reply = {error.kind == ErrorKind::input ? 400 : 500, error_body(error.kind == ErrorKind::input ? 400 : 500, error.what())};
+  } catch (const std::exception&) {
+    reply = {500, error_body(500, "the answer failed")};
+  }
+  exchange->send(reply.status, reply.type, reply.body);
+}
+
+}  // namespace ingot
