@@ -9,7 +9,9 @@ void add_classify(CLI::App& app);
 void add_data(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
 void add_verify(CLI::App& app);
@@ -23,7 +25,9 @@ CommandList commands() {
       add_data,
       add_evaluate,
       add_inspect,
+      add_new,
       add_pack,
+      add_serve,
       add_tokenize,
       add_tokenizer,
       add_verify,
