@@ -267,7 +267,7 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   llama_ = all[kDense];
   if (!llama_) component_.weights = component_.plain_weights;
 
-  // The lowest threshold above which at least half of the answers are right, judged on the same held-out bugs.
+  // The lowest threshold above which at least two of three answers are right, judged on the same held-out bugs.
   std::vector<std::pair<double, int>> confident;
   for (const FusionCase& one : owners) {
     const auto p = fused(one.features, engineer_.weights);
@@ -279,7 +279,7 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   int right = 0;
   for (size_t i = 0; i < confident.size(); ++i) {
     right += confident[i].second;
-    if (2 * right >= static_cast<int>(i + 1)) threshold_ = confident[i].first;
+    if (3 * right >= 2 * static_cast<int>(i + 1)) threshold_ = confident[i].first;
   }
 }
 
