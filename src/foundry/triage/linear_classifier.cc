@@ -18,7 +18,6 @@ constexpr float kTolerance = 0.1f;  // of the projected gradient; LIBLINEAR's de
 void solve(std::span<const SparseRow> rows, std::span<const float> squared, std::span<const int> labels, int cls, float cost, uint64_t seed,
            std::vector<float>& w) {
   const size_t n = rows.size(), bias = w.size() - 1;
-  std::fill(w.begin(), w.end(), 0.f);
   std::vector<float> alpha(n, 0.f);
   std::vector<uint32_t> active(n);
   std::iota(active.begin(), active.end(), 0u);
@@ -65,22 +64,18 @@ void solve(std::span<const SparseRow> rows, std::span<const float> squared, std:
 
 }  // namespace
 
-LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features, float cost,
-                                         uint64_t seed) {
+LinearClassifier LinearClassifier::make(int classes, size_t features, const std::function<void(int, std::vector<float>&)>& learn) {
+  if (classes > 65536) bad_input("more than 65536 names to choose from", "", "leave out those with few records");
   LinearClassifier model;
   model.classes_ = classes;
-  if (classes > 65536) throw Error(ErrorKind::input, "more than 65536 names to choose from", "", "leave out those with few records");
-  std::vector<std::vector<std::pair<uint32_t, int8_t>>> columns(classes);
   model.scales_.assign(classes, 0);
   model.biases_.assign(classes, 0);
-  std::vector<float> squared(rows.size());
-  for (size_t i = 0; i < rows.size(); ++i) {
-    for (float value : rows[i].values) squared[i] += value * value;
-  }
+  std::vector<std::vector<std::pair<uint32_t, int8_t>>> columns(classes);
   default_team().parallel_for(classes, 4, [&](size_t begin, size_t end) {
     std::vector<float> w(features + 1);
     for (size_t cls = begin; cls < end; ++cls) {
-      solve(rows, squared, labels, static_cast<int>(cls), cost, seed, w);
+      std::fill(w.begin(), w.end(), 0.f);
+      learn(static_cast<int>(cls), w);
       float largest = 0;
       for (size_t f = 0; f < features; ++f) largest = std::max(largest, std::abs(w[f]));
       model.biases_[cls] = w[features];
@@ -106,6 +101,29 @@ LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::s
     }
   }
   return model;
+}
+
+LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features, float cost,
+                                         uint64_t seed) {
+  std::vector<float> squared(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (float value : rows[i].values) squared[i] += value * value;
+  }
+  return make(classes, features, [&](int cls, std::vector<float>& w) { solve(rows, squared, labels, cls, cost, seed, w); });
+}
+
+LinearClassifier LinearClassifier::centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features) {
+  std::vector<std::vector<uint32_t>> members(classes);
+  for (uint32_t i = 0; i < rows.size(); ++i) members[labels[i]].push_back(i);
+  return make(classes, features, [&](int cls, std::vector<float>& w) {
+    for (uint32_t i : members[cls]) {
+      for (size_t k = 0; k < rows[i].ids.size(); ++k) w[rows[i].ids[k]] += rows[i].values[k];
+    }
+    double norm = 0;
+    for (float value : w) norm += double(value) * value;
+    const auto scale = static_cast<float>(norm > 0 ? 1 / std::sqrt(norm) : 0);
+    for (float& value : w) value *= scale;
+  });
 }
 
 void LinearClassifier::score(const SparseRow& row, std::span<float> margins) const {

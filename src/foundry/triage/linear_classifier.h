@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,9 @@ class LinearClassifier {
   static LinearClassifier train(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features, float cost,
                                 uint64_t seed);
 
+  // Rocchio's method: each class is the unit-length mean of its rows, a margin is the cosine to it.
+  static LinearClassifier centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features);
+
   // margins (classes), added to what is there.
   void score(const SparseRow& row, std::span<float> margins) const;
   float weight(uint32_t feature, int cls) const;
@@ -26,6 +30,9 @@ class LinearClassifier {
   static LinearClassifier load(BlobReader& in);
 
  private:
+  // learn(class, w): w has features + 1 places, the last is the bias. Called from several threads.
+  static LinearClassifier make(int classes, size_t features, const std::function<void(int, std::vector<float>&)>& learn);
+
   int classes_ = 0;
   std::vector<uint32_t> starts_;   // (features + 1) into the two below: most words say nothing about most classes
   std::vector<uint16_t> owners_;   // class of each weight, ascending within a feature

@@ -22,7 +22,7 @@ constexpr float kCost = 0.5f, kDenseCost = 1.0f;
 constexpr double kRecentDays = 30, kSeasonDays = 180;  // half-lives
 constexpr size_t kFewest = 50;
 constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 
 std::string first_words(const std::string& text) {
   std::string line = text.substr(0, kQuoted);
@@ -110,6 +110,8 @@ void TriageModel::learn(std::span<const Record> records, std::span<const std::ve
   similar_ = SimilarRecords::build(std::move(ids), vocabulary_.size());
   const int e = static_cast<int>(engineer_.names.size()), c = static_cast<int>(component_.names.size());
   engineer_.sparse = LinearClassifier::train(rows, owners, e, vocabulary_.size(), kCost, options.seed);
+  engineer_.centroid = LinearClassifier::centroids(rows, owners, e, vocabulary_.size());
+  if (c) component_.centroid = LinearClassifier::centroids(place_rows, places, c, vocabulary_.size());
   if (c) component_.sparse = LinearClassifier::train(place_rows, places, c, vocabulary_.size(), kCost, options.seed);
   if (vector_width_) {
     engineer_.dense = LinearClassifier::train(dense, owners, e, vector_width_, kDenseCost, options.seed);
@@ -161,8 +163,9 @@ FusionCase TriageModel::features(const Head& head, const Evidence& found, bool e
   FusionCase result;
   result.features.assign(n * kSignals, 0.f);
   if (n == 0) return result;
-  std::vector<float> sparse(n, 0.f), dense(n, 0.f), share(n, 0.f), best(n, 0.f), placed(n, 0.f);
+  std::vector<float> sparse(n, 0.f), centroid(n, 0.f), dense(n, 0.f), share(n, 0.f), best(n, 0.f), placed(n, 0.f);
   head.sparse.score(found.row, sparse);
+  head.centroid.score(found.row, centroid);
   if (!found.dense.ids.empty() && head.dense.classes()) head.dense.score(found.dense, dense);
   const float top = found.hits.empty() ? 1.f : found.hits[0].score;
   float total = 0;
@@ -183,6 +186,7 @@ FusionCase TriageModel::features(const Head& head, const Evidence& found, bool e
   for (size_t i = 0; i < n; ++i) {
     float* f = result.features.data() + i * kSignals;
     f[kSparse] = sparse[i];
+    f[kCentroid] = std::log(0.02f + std::max(centroid[i], 0.f));
     f[kSimilarShare] = std::log(0.01f + (total > 0 ? share[i] / total : 0.f));
     f[kSimilarBest] = best[i];
     f[kRecent] = head.recent[i];
@@ -241,6 +245,7 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   if (options.ablation) {
     const auto with = hits_with(all);
     const std::pair<const char*, std::vector<int>> groups[] = {{"sparse words", {kSparse}},
+                                                               {"class centroids", {kCentroid}},
                                                                {"similar bugs", {kSimilarShare, kSimilarBest}},
                                                                {"recent activity", {kRecent, kSeason, kCount}},
                                                                {"component's people", {kByComponent}},
@@ -267,20 +272,6 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   llama_ = all[kDense];
   if (!llama_) component_.weights = component_.plain_weights;
 
-  // The lowest threshold above which at least two of three answers are right, judged on the same held-out bugs.
-  std::vector<std::pair<double, int>> confident;
-  for (const FusionCase& one : owners) {
-    const auto p = fused(one.features, engineer_.weights);
-    const size_t first = best_of(p);
-    confident.emplace_back(p[first] * (1 - unseen_), one.right == static_cast<int>(first));
-  }
-  std::sort(confident.rbegin(), confident.rend());
-  threshold_ = 1;
-  int right = 0;
-  for (size_t i = 0; i < confident.size(); ++i) {
-    right += confident[i].second;
-    if (3 * right >= 2 * static_cast<int>(i + 1)) threshold_ = confident[i].first;
-  }
 }
 
 TriageModel TriageModel::train(std::span<const Record> records, const TriageOptions& options) {
@@ -422,6 +413,7 @@ std::string TriageModel::save() const {
   for (const Head* head : {&engineer_, &component_}) {
     out.put(head->names);
     head->sparse.save(out);
+    head->centroid.save(out);
     head->dense.save(out);
     for (const auto* numbers : {&head->recent, &head->season, &head->count, &head->weights, &head->plain_weights}) out.put(*numbers);
   }
@@ -463,10 +455,12 @@ TriageModel TriageModel::load(std::span<const std::byte> bytes) {
     head->names = in.texts();
     const size_t n = head->names.size();
     head->sparse = LinearClassifier::load(in);
+    head->centroid = LinearClassifier::load(in);
     head->dense = LinearClassifier::load(in);
     for (auto* numbers : {&head->recent, &head->season, &head->count, &head->weights, &head->plain_weights}) *numbers = in.vector<float>();
     in.require(std::is_sorted(head->names.begin(), head->names.end()));
     in.require(size_t(head->sparse.classes()) == n && head->sparse.features() == (n ? terms : 0) && (head->dense.classes() == 0 || size_t(head->dense.classes()) == n));
+    in.require(size_t(head->centroid.classes()) == n && head->centroid.features() == (n ? terms : 0));
     in.require(head->recent.size() == n && head->season.size() == n && head->count.size() == n);
     in.require(head->weights.size() == kSignals && head->plain_weights.size() == kSignals);
   }

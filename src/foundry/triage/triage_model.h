@@ -33,7 +33,7 @@ struct SimilarBug {
 
 struct TriageAnswer {
   std::vector<Candidate> engineers, components;  // best first
-  bool abstain = false;                          // the best engineer's p is below the threshold
+  bool abstain = false;                          // the first name is more likely wrong than right
   std::vector<std::string> words;                // those that spoke most for the first engineer
   std::vector<SimilarBug> similar;
 };
@@ -81,11 +81,11 @@ class TriageModel {
 
  private:
   // The signals, in the order of the fusion's weights. Components use all but `by_component`.
-  enum Signal { kSparse, kSimilarShare, kSimilarBest, kRecent, kSeason, kCount, kByComponent, kDense, kSignals };
+  enum Signal { kSparse, kCentroid, kSimilarShare, kSimilarBest, kRecent, kSeason, kCount, kByComponent, kDense, kSignals };
 
   struct Head {
     std::vector<std::string> names;
-    LinearClassifier sparse, dense;
+    LinearClassifier sparse, centroid, dense;
     std::vector<float> recent, season, count;  // (classes) decayed numbers of records, then logarithms
     std::vector<float> weights, plain_weights; // (signals)
   };
@@ -115,7 +115,7 @@ class TriageModel {
   std::vector<std::string> past_ids_, past_texts_;
   std::vector<float> by_component_;  // (components, engineers) decayed shares
   std::vector<SignalGain> gains_;
-  double threshold_ = 0, unseen_ = 0;  // unseen_: share of held-out bugs whose engineer was new
+  double threshold_ = 0.5, unseen_ = 0;  // unseen_: share of held-out bugs whose engineer was new
   bool llama_ = false;
   size_t vector_width_ = 0;
   std::string fingerprint_;
