@@ -30,7 +30,8 @@ build() {
   [ "$preset" = release ] || folder=build-$preset
   mkdir -p "$folder"
   local log=$folder/log.txt
-  [ -f "$folder/build.ninja" ] || cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  # Each time: a package that was installed since changes what can be built.
+  cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
   echo "== building $* ($preset)"
   local start=$SECONDS
   if [ -t 1 ]; then
