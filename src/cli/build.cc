@@ -28,10 +28,7 @@ void add_build(CLI::App& app) {
     Recipe recipe = read_recipe(options->recipe, options->settings);
     if (!options->sources.empty()) recipe.data.sources = options->sources;
     if (!options->tests.empty()) recipe.data.test = options->tests;
-    if (!options->map.empty()) {
-      recipe.data.map = options->map;
-      recipe.text += fmt::format("# --map {}\n", options->map);
-    }
+    if (!options->map.empty()) recipe.data.map = options->map;
     const auto report = build(recipe, options->out, [&](const std::string& line) { fmt::print(options->json ? stderr : stdout, "{}\n", line); });
     if (options->json) fmt::print("{}\n", report.dump());
   });

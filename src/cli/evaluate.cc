@@ -27,10 +27,7 @@ void add_evaluate(CLI::App& app) {
     const auto ai = Ai::open(options->file);
     std::string map = options->map;
     if (map.empty()) {
-      // The map the AI was built with stands in its recipe, the last one said wins.
-      const std::string recipe(ai->archive().text("recipe.toml"));
-      map = parse_recipe(recipe, "recipe.toml").data.map;
-      if (const size_t at = recipe.rfind("# --map "); at != std::string::npos) map = recipe.substr(at + 8, recipe.find('\n', at) - at - 8);
+      map = nlohmann::json::parse(ai->archive().manifest()).at("provenance").value("map", "");
     }
     Dataset data = read_source(options->data, parse_map(map));
     uint64_t skipped = 0;

@@ -151,6 +151,22 @@ SplitData read_and_split(const Recipe& recipe) {
   return split;
 }
 
+json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const json& more, const std::filesystem::path& out) {
+  json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
+  report.update(more);
+  ArchiveWriter writer;
+  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", inputs(recipe.data.sources)}, {"test", inputs(recipe.data.test)},
+                           {"map", recipe.data.map}};
+  writer.describe(recipe.kind, recipe.name, provenance.dump());
+  writer.add("recipe.toml", recipe.text);
+  writer.add("report.json", report.dump(2));
+  writer.add("coverage.svg", coverage_svg(model, data.test));
+  writer.add("triage.bin", model.save());
+  writer.add("examples.jsonl", examples(recipe.name, data.test));
+  writer.write(out);
+  return report;
+}
+
 json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
   if (recipe.kind != "triage") {
     throw Error(ErrorKind::recipe, fmt::format("this version cannot build kind \"{}\" yet", recipe.kind), "kind", "use kind = \"triage\"");
@@ -192,23 +208,13 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   check_gate(recipe, evaluation);
   say("gate      met");
 
-  json report = {{"kind", recipe.kind},
-                 {"name", recipe.name},
-                 {"purpose", recipe.purpose},
-                 {"evaluation", evaluation},
-                 {"signals", signals},
-                 {"notes", data.notes},
-                 {"train", {{"records", data.train.size()}, {"skipped", data.train_skipped}, {"engineers", model.engineers().size()},
-                            {"components", model.components().size()}, {"seconds", trained}}}};
-  ArchiveWriter writer;
-  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", inputs(recipe.data.sources)}, {"test", inputs(recipe.data.test)}};
-  writer.describe(recipe.kind, recipe.name, provenance.dump());
-  writer.add("recipe.toml", recipe.text);
-  writer.add("report.json", report.dump(2));
-  writer.add("coverage.svg", coverage_svg(model, data.test));
-  writer.add("triage.bin", model.save());
-  writer.add("examples.jsonl", examples(recipe.name, data.test));
-  writer.write(out);
+  json report = pack(recipe, model, data,
+                     {{"evaluation", evaluation},
+                      {"signals", signals},
+                      {"notes", data.notes},
+                      {"train", {{"records", data.train.size()}, {"skipped", data.train_skipped}, {"engineers", model.engineers().size()},
+                                 {"components", model.components().size()}, {"seconds", trained}}}},
+                     out);
   report["file"] = out.string();
   report["bytes"] = std::filesystem::file_size(out);
   report["seconds"] = seconds();

@@ -30,6 +30,9 @@ std::vector<std::string> explain(const Dataset& data);
 // met; nothing is written then. `say` receives each step's closing line.
 nlohmann::json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
 
+// Writes a triage AI with everything that belongs to it. more: what the report says beside name, kind and purpose.
+nlohmann::json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const nlohmann::json& more, const std::filesystem::path& out);
+
 // The evaluation as a table for people: the AI beside the look-ups.
 std::string evaluation_table(const nlohmann::json& evaluation);
 

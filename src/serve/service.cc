@@ -7,6 +7,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "foundry/flywheel.h"
 
 namespace ingot {
 namespace {
@@ -58,7 +59,7 @@ std::string Service::error_body(int status, std::string_view message) {
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Service::Service(std::vector<std::shared_ptr<const Ai>> ais) {
+Service::Service(std::vector<std::shared_ptr<const Ai>> ais, std::filesystem::path data) : data_(std::move(data)) {
   for (auto& ai : ais) {
     if (first_.empty()) first_ = ai->name();
     const std::string name = ai->name();
@@ -66,21 +67,122 @@ Service::Service(std::vector<std::shared_ptr<const Ai>> ais) {
       throw Error(ErrorKind::usage, fmt::format("two of the files are named \"{}\"", name), "", "give each recipe its own name");
     }
   }
+  for (const auto& [name, ai] : ais_) {
+    if (!data_.empty()) logs_[name] = std::make_unique<FeedbackLog>(data_ / name / "feedback.jsonl");
+  }
   session_ = fmt::format("{:08x}", std::random_device()());
 }
 
 std::string Service::answer_id(const char* prefix) { return fmt::format("{}-{}{:08x}", prefix, session_, answers_++); }
 
-const Ai& Service::find(const json& body) const {
-  if (!body.contains("model")) return *ais_.at(first_);
+Service::~Service() {
+  if (turning_.joinable()) turning_.join();
+}
+
+std::shared_ptr<const Ai> Service::find(const json& body) const {
+  std::lock_guard lock(mutex_);
+  if (!body.contains("model")) return ais_.at(first_);
   if (!body["model"].is_string()) throw Refusal{400, "\"model\" must be a text"};
   const auto found = ais_.find(body["model"].get<std::string>());
   if (found == ais_.end()) throw Refusal{404, fmt::format("there is no model \"{}\"; see /v1/models", body["model"].get<std::string>())};
-  return *found->second;
+  return found->second;
+}
+
+void Service::remember(const std::string& id, const std::string& model, const std::string& text) {
+  constexpr size_t kRemembered = 10000, kLongest = 64 << 10;
+  if (data_.empty() || text.size() > kLongest) return;
+  std::lock_guard lock(mutex_);
+  answered_[id] = {model, text};
+  order_.push_back(id);
+  if (order_.size() > kRemembered) {
+    answered_.erase(order_.front());
+    order_.pop_front();
+  }
+}
+
+Service::Reply Service::feedback(const json& body) {
+  if (data_.empty()) throw Refusal{409, "feedback is not kept here: start with --data DIR"};
+  const auto text_of = [&](const char* key) -> std::string {
+    const json value = body.value(key, json());
+    if (value.is_null()) return "";
+    if (!value.is_string()) throw Refusal{400, fmt::format("\"{}\" must be a text", key)};
+    return value.get<std::string>();
+  };
+  std::string model, text;
+  if (const std::string id = text_of("id"); !id.empty()) {
+    std::lock_guard lock(mutex_);
+    const auto found = answered_.find(id);
+    if (found == answered_.end()) throw Refusal{404, fmt::format("there is no answer \"{}\", or it is too long ago: send model, input and label", id)};
+    model = found->second.model;
+    text = found->second.text;
+  } else {
+    model = find(body)->name();
+    text = text_of("input");
+  }
+  const json label = body.value("label", json());
+  std::string engineer, component;
+  if (label.is_string()) {
+    engineer = label.get<std::string>();
+  } else if (label.is_object()) {
+    engineer = label.value("engineer", json()).is_string() ? label["engineer"].get<std::string>() : "";
+    component = label.value("component", json()).is_string() ? label["component"].get<std::string>() : "";
+  }
+  if (text.empty() || engineer.empty()) throw Refusal{400, "feedback needs \"id\" or \"input\", and a \"label\": the engineer's name, or {\"engineer\", \"component\"}"};
+  const std::string id = answer_id("feedback");
+  const json line = {{"id", id}, {"text", text}, {"engineer", engineer}, {"component", component}, {"who", text_of("user")}, {"time", now()}};
+  logs_.at(model)->append(line.dump(-1, ' ', false, json::error_handler_t::replace));
+  return {202, json{{"id", id}, {"model", model}, {"object", "feedback"}}.dump()};
+}
+
+void Service::run_turn(std::string name) {
+  json report;
+  try {
+    std::shared_ptr<const Ai> champion = find({{"model", name}});
+    std::vector<Correction> corrections;
+    for (const std::string& line : logs_.at(name)->lines()) {
+      const json one = json::parse(line, nullptr, false);
+      if (!one.is_object()) continue;
+      corrections.push_back({one.value("text", ""), one.value("engineer", ""), one.value("component", ""), one.value("who", ""), one.value("time", int64_t{0})});
+    }
+    const auto folder = data_ / name / "versions";
+    std::filesystem::create_directories(folder);
+    size_t number = 1;
+    while (std::filesystem::exists(folder / fmt::format("{:04}.ingot", number))) ++number;
+    const auto file = folder / fmt::format("{:04}.ingot", number);
+    report = turn(*champion, corrections, file);
+    if (report["promoted"].get<bool>()) {
+      auto next = Ai::open(file);
+      report["challenger"]["hash"] = next->hash();
+      report["file"] = file.string();
+      std::lock_guard lock(mutex_);
+      ais_[name] = std::move(next);
+    }
+  } catch (const std::exception& error) {
+    report = {{"promoted", false}, {"verdict", std::string("the turn failed, the champion stays: ") + error.what()}};
+  }
+  std::lock_guard lock(mutex_);
+  turns_[name] = report.dump(-1, ' ', false, json::error_handler_t::replace);
+  busy_ = false;
+}
+
+Service::Reply Service::fly(const HttpRequest& request) {
+  if (data_.empty()) throw Refusal{409, "there is no flywheel here: start with --data DIR"};
+  if (request.method == "GET") {
+    json result = {{"turning", busy_.load()}, {"turns", json::object()}};
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, report] : turns_) result["turns"][name] = json::parse(report);
+    return {200, result.dump()};
+  }
+  const std::string name = find(parsed(request.body))->name();
+  if (busy_.exchange(true)) throw Refusal{409, "a turn is under way; see GET /v1/fly"};
+  if (turning_.joinable()) turning_.join();
+  turning_ = std::thread([this, name] { run_turn(name); });
+  return {202, json{{"model", name}, {"turning", true}}.dump()};
 }
 
 Service::Reply Service::classify(const json& body) {
-  const Ai& ai = find(body);
+  const std::shared_ptr<const Ai> held = find(body);
+  const Ai& ai = *held;
   std::vector<std::string> inputs;
   const json input = body.value("input", json());
   if (input.is_string()) inputs = {input.get<std::string>()};
@@ -97,12 +199,15 @@ Service::Reply Service::classify(const json& body) {
     one["num_classes"] = ai.triage().engineers().size();
     data.push_back(std::move(one));
   }
-  const json reply = {{"id", answer_id("classify")}, {"object", "list"}, {"created", now()}, {"model", ai.name()}, {"ai", ai.hash()}, {"data", data}};
+  const std::string id = answer_id("classify");
+  if (inputs.size() == 1) remember(id, ai.name(), inputs[0]);
+  const json reply = {{"id", id}, {"object", "list"}, {"created", now()}, {"model", ai.name()}, {"ai", ai.hash()}, {"data", data}};
   return {200, reply.dump(-1, ' ', false, json::error_handler_t::replace)};
 }
 
 Service::Reply Service::chat(const json& body) {
-  const Ai& ai = find(body);
+  const std::shared_ptr<const Ai> held = find(body);
+  const Ai& ai = *held;
   const json messages = body.value("messages", json());
   if (!messages.is_array() || messages.empty()) throw Refusal{400, "\"messages\" must be a list with at least one message"};
   std::string text;
@@ -120,6 +225,7 @@ Service::Reply Service::chat(const json& body) {
   }
   if (text.empty()) throw Refusal{400, "no message of the user holds a text"};
   const std::string answer = in_words(ai.classify(text)), id = answer_id("chatcmpl");
+  remember(id, ai.name(), text);
   // A ranking is not generated token by token: usage counts words of the question, and says nothing of the answer.
   if (body.value("stream", json()) == true) {
     std::string events;
@@ -149,12 +255,14 @@ Service::Reply Service::route(const HttpRequest& request) {
   if (path == "/v1/version") return only(get), Reply{200, json{{"version", INGOT_VERSION}}.dump()};
   if (path == "/v1/models") {
     only(get);
+    std::lock_guard lock(mutex_);
     json list = json::array();
     for (const auto& [name, ai] : ais_) list.push_back({{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "local"}, {"ai", ai->hash()}});
     return {200, json{{"object", "list"}, {"data", list}}.dump()};
   }
   if (path == "/v1/metadata") {
     only(get);
+    std::lock_guard lock(mutex_);
     json list = json::array();
     for (const auto& [name, ai] : ais_) {
       list.push_back({{"name", name}, {"kind", ai->kind()}, {"hash", ai->hash()}, {"report", json::parse(ai->archive().text("report.json"))}});
@@ -163,6 +271,8 @@ Service::Reply Service::route(const HttpRequest& request) {
   }
   if (path == "/classify" || path == "/v1/classify") return only(post), classify(parsed(request.body));
   if (path == "/v1/chat/completions") return only(post), chat(parsed(request.body));
+  if (path == "/v1/feedback") return only(post), feedback(parsed(request.body));
+  if (path == "/v1/fly") return only(get || post), fly(request);
   throw Refusal{404, fmt::format("there is no route {}", path)};
 }
 

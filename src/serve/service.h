@@ -2,19 +2,27 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <unordered_map>
 
 #include "foundry/ai.h"
 #include "net/http_server.h"
+#include "store/feedback_log.h"
 
 namespace ingot {
 
 class Service {
  public:
   // ais: at least one; names must differ, else Error (usage).
-  explicit Service(std::vector<std::shared_ptr<const Ai>> ais);
+  // data: where feedback and promoted versions are kept; empty: feedback is refused.
+  Service(std::vector<std::shared_ptr<const Ai>> ais, std::filesystem::path data);
+  ~Service();  // waits for a turn under way
 
   // Answers at once; a triage answer takes about a millisecond. Thread-safe.
   void handle(const std::shared_ptr<HttpExchange>& exchange);
@@ -31,10 +39,25 @@ class Service {
   Reply route(const HttpRequest& request);
   Reply classify(const nlohmann::json& body);
   Reply chat(const nlohmann::json& body);
-  const Ai& find(const nlohmann::json& body) const;
+  Reply feedback(const nlohmann::json& body);
+  Reply fly(const HttpRequest& request);
+  void run_turn(std::string name);
+  std::shared_ptr<const Ai> find(const nlohmann::json& body) const;
   std::string answer_id(const char* prefix);
+  void remember(const std::string& id, const std::string& model, const std::string& text);
 
-  std::map<std::string, std::shared_ptr<const Ai>> ais_;
+  struct Answered {
+    std::string model, text;
+  };
+  mutable std::mutex mutex_;  // guards ais_, answered_, order_, turns_
+  std::map<std::string, std::shared_ptr<const Ai>> ais_;  // replaced whole on promotion; requests keep the one they began with
+  std::unordered_map<std::string, Answered> answered_;    // the latest answers, so that feedback can cite an id
+  std::deque<std::string> order_;
+  std::map<std::string, std::string> turns_;              // model -> report of its last turn, JSON
+  std::filesystem::path data_;
+  std::map<std::string, std::unique_ptr<FeedbackLog>> logs_;
+  std::thread turning_;
+  std::atomic<bool> busy_{false};
   std::string first_;
   std::string session_;  // random; makes ids differ between runs
   std::atomic<uint64_t> answers_{0};

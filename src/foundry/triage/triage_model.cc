@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
-#include "core/random.h"
+#include "foundry/triage/paired_bootstrap.h"
 
 namespace ingot {
 namespace {
@@ -42,28 +42,6 @@ SparseRow dense_row(std::span<const float> vector) {
 }
 
 size_t best_of(std::span<const float> values) { return std::max_element(values.begin(), values.end()) - values.begin(); }
-
-// Mean of a paired difference and its 95 % bootstrap interval.
-SignalGain bootstrap(std::string name, const std::vector<int>& with, const std::vector<int>& without, uint64_t seed) {
-  SignalGain gain{std::move(name)};
-  const size_t n = with.size();
-  if (n == 0) return gain;
-  std::vector<double> draws(1000);
-  Random random(seed);
-  for (double& draw : draws) {
-    int sum = 0;
-    for (size_t i = 0; i < n; ++i) {
-      const size_t j = random.below(n);
-      sum += with[j] - without[j];
-    }
-    draw = double(sum) / n;
-  }
-  std::sort(draws.begin(), draws.end());
-  for (size_t i = 0; i < n; ++i) gain.gain += double(with[i] - without[i]) / n;
-  gain.low = draws[25];
-  gain.high = draws[974];
-  return gain;
-}
 
 }  // namespace
 
@@ -259,7 +237,8 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
         used[member] = false;
       }
       if (!present) continue;
-      SignalGain gain = bootstrap(name, with, hits_with(used), options.seed);
+      const PairedDifference difference = paired_bootstrap(with, hits_with(used), options.seed);
+      SignalGain gain{name, difference.mean, difference.low, difference.high, true};
       gain.kept = gain.gain > 0 || members[0] == kSparse;
       if (!gain.kept) {
         for (int member : members) kept[member] = false;
