@@ -20,7 +20,7 @@ struct Ran {
 };
 
 Ran shell(const std::string& command) {
-  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
   std::string out;
   std::array<char, 4096> buffer;
   for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.append(buffer.data(), got);
@@ -101,7 +101,7 @@ TEST_F(CommandLine, VerifyTellsAlteredFromIntact) {
 TEST_F(CommandLine, WrongsHaveTheirExitCodes) {
   EXPECT_EQ(shell(kIngot + " build recipes/triage -o " + path("c.ingot")).code, 4);
   EXPECT_EQ(shell(kIngot + " build recipes/triage --source csv:/nowhere.csv -o " + path("c.ingot")).code, 3);
-  const Ran gate = shell(kIngot + " build recipes/triage --set gate.engineer_top1=1 --source csv:" + path("train.csv") + kMap + "-o " + path("c.ingot"));
+  const Ran gate = shell(kIngot + " build recipes/triage --set gate.engineer_top1=1 --source csv:" + path("train.csv") + " --test csv:" + path("test.csv") + kMap + "-o " + path("c.ingot"));
   EXPECT_EQ(gate.code, 5);
   EXPECT_NE(gate.out.find("short"), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(path("c.ingot")));
