@@ -241,7 +241,9 @@ std::vector<PrivateSpan> find_private_data(std::string_view text) {
         const size_t from = std::min(text.size(), i + header + 16);
         const size_t foot = from < footless ? std::string_view::npos : text.substr(from, 16384).find("-----END ");
         if (foot == std::string_view::npos) footless = std::max(footless, from + 16384 - 9);
-        const size_t end = foot == std::string_view::npos ? from : std::min(text.size(), from + foot + header + 14);
+        size_t body = from;  // without an END line: whatever looks like the key's lines
+        while (foot == std::string_view::npos && body < text.size() && ((token_char(text[body]) && text[body] != '-') || text[body] == '\n' || text[body] == '\r')) ++body;
+        const size_t end = foot == std::string_view::npos ? body : std::min(text.size(), from + foot + header + 14);
         take(i, end, PrivateKind::secret), i = end - 1;
       }
       continue;

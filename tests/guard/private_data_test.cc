@@ -21,6 +21,14 @@ TEST(PrivateData, EachKindIsMasked) {
   EXPECT_EQ(mask_private_data("password=hunter2x9Q"), "password=[secret]");
 }
 
+TEST(PrivateData, KeysWithoutAnEndAreMaskedToo) {
+  const std::string open = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n";
+  EXPECT_EQ(mask_private_data(open), "[secret]");
+  EXPECT_EQ(mask_private_data(open + open + "AAAA"), "[secret][secret]");
+  const std::string closed = open + "-----END PRIVATE KEY-----";
+  EXPECT_EQ(mask_private_data(closed + " then " + closed + " x"), "[secret] then [secret] x");
+}
+
 TEST(PrivateData, TechnicalTextIsLeftAlone) {
   for (const char* text : {"segfault at 0x7fff5fbff8c0 in version 2.36-9+deb12u4", "bug 1234567 closed on 2024-01-31 10:22:33",
                            "192.168.100.200", "card 4111 1111 1111 1112", "commit 3d51871a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e", "@property and a@b",
