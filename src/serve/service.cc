@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "foundry/flywheel.h"
+#include "guard/private_data.h"
 
 namespace ingot {
 namespace {
@@ -128,6 +129,8 @@ Service::Reply Service::feedback(const json& body) {
     component = label.value("component", json()).is_string() ? label["component"].get<std::string>() : "";
   }
   if (text.empty() || engineer.empty()) throw Refusal{400, "feedback needs \"id\" or \"input\", and a \"label\": the engineer's name, or {\"engineer\", \"component\"}"};
+  // What must not leave is taken out before anything is stored, so that no later version can learn it.
+  text = mask_private_data(text);
   const std::string id = answer_id("feedback");
   const json line = {{"id", id}, {"text", text}, {"engineer", engineer}, {"component", component}, {"who", text_of("user")}, {"time", now()}};
   logs_.at(model)->append(line.dump(-1, ' ', false, json::error_handler_t::replace));
