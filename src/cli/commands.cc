@@ -11,6 +11,7 @@ void add_evaluate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
+void add_pretrain(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
@@ -27,6 +28,7 @@ CommandList commands() {
       add_inspect,
       add_new,
       add_pack,
+      add_pretrain,
       add_serve,
       add_tokenize,
       add_tokenizer,

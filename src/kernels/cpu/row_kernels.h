@@ -1,0 +1,44 @@
+// Operations on one row of f32, and attention on one block of cached positions. The order of every sum depends on the length alone.
+#pragma once
+
+#include <cstdint>
+
+namespace ingot::cpu {
+
+inline constexpr int kCacheBlock = 64;     // positions that one block of the key/value cache holds
+inline constexpr int kAttentionRows = 4;   // query rows that one call takes
+
+struct AdamStep {
+  float rate, beta1, beta2, epsilon, decay, bias1, bias2, scale;  // bias: 1 - beta^t; scale: what the gradient is multiplied by
+};
+
+struct RowKernels {
+  float (*dot)(const float* a, const float* b, int64_t n);
+  void (*add_scaled)(float* y, float a, const float* x, int64_t n);               // y += a x
+  void (*add)(const float* a, const float* b, float* y, int64_t n);               // y = a + b; may be in place
+  float (*rms_norm)(const float* x, const float* w, float epsilon, float* y, int64_t n);  // returns 1/rms
+  // dx += the gradient of y = x * inverse * w; dw += its own.
+  void (*rms_norm_backward)(const float* dy, const float* x, const float* w, float inverse, float* dx, float* dw, int64_t n);
+  float (*softmax)(float* x, int64_t n);                                          // in place; returns log of the sum of exponentials
+  float (*largest)(const float* x, int64_t n);
+  void (*exp_minus)(const float* x, float shift, float* y, int64_t n);            // y = exp(x - shift)
+  void (*silu_times)(const float* gate, const float* up, float* y, int64_t n);
+  void (*silu_times_backward)(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n);  // adds
+  void (*adam)(float* w, const float* g, float* m, float* v, int64_t n, const AdamStep& step);
+  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+  void (*to_f16)(const float* x, uint16_t* y, int64_t n);
+
+  // Online softmax over one block: queries [rows][d] (already scaled), keys [d][64], values [64][d], `count[r]` leading positions
+  // valid for row r (0 leaves the row alone). peak, total: [rows] running maximum and sum; out: [rows][d] running sum of values.
+  void (*attend_f32)(int rows, int64_t d, const float* q, int64_t q_stride, const float* keys, const float* values, const int* count,
+                     float* peak, float* total, float* out, int64_t out_stride);
+  void (*attend_f16)(int rows, int64_t d, const float* q, int64_t q_stride, const uint16_t* keys, const uint16_t* values,
+                     const int* count, float* peak, float* total, float* out, int64_t out_stride);
+};
+
+const RowKernels& row_kernels_generic();
+const RowKernels& row_kernels_avx2();
+const RowKernels& row_kernels_avx512();
+const RowKernels& row_kernels();  // of the active target
+
+}  // namespace ingot::cpu

@@ -1,0 +1,217 @@
+// The bodies of RowKernels, compiled once per target by the file that includes this.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/cpu/row_kernels.h"
+#include "kernels/cpu/vector16.h"
+
+namespace ingot::cpu {
+namespace {
+
+float dot(const float* a, const float* b, int64_t n) {
+  F16x s[4] = {zero(), zero(), zero(), zero()};
+  int64_t i = 0;
+  for (; i + 64 <= n; i += 64)
+    for (int j = 0; j < 4; ++j) s[j] = fma(load(a + i + 16 * j), load(b + i + 16 * j), s[j]);
+  for (; i < n; i += 16) {
+    int64_t count = n - i < 16 ? n - i : 16;
+    s[0] = fma(load_at(a + i, count), load_at(b + i, count), s[0]);
+  }
+  return sum_lanes(add(add(s[0], s[1]), add(s[2], s[3])));
+}
+
+void add_scaled(float* y, float a, const float* x, int64_t n) {
+  F16x scale = splat(a);
+  each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, fma(scale, v, load_at(y + i, c)), c); });
+}
+
+void add_rows(const float* a, const float* b, float* y, int64_t n) {
+  each16(a, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, add(v, load_at(b + i, c)), c); });
+}
+
+float rms_norm(const float* x, const float* w, float epsilon, float* y, int64_t n) {
+  float inverse = 1.0f / std::sqrt(dot(x, x, n) / static_cast<float>(n) + epsilon);
+  F16x scale = splat(inverse);
+  each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, mul(mul(v, scale), load_at(w + i, c)), c); });
+  return inverse;
+}
+
+void rms_norm_backward(const float* dy, const float* x, const float* w, float inverse, float* dx, float* dw, int64_t n) {
+  F16x s = zero();
+  each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) { s = fma(mul(load_at(dy + i, c), load_at(w + i, c)), v, s); });
+  F16x pull = splat(-sum_lanes(s) * inverse * inverse * inverse / static_cast<float>(n)), scale = splat(inverse);
+  each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) {
+    F16x d = load_at(dy + i, c);
+    store_at(dx + i, add(load_at(dx + i, c), fma(mul(d, load_at(w + i, c)), scale, mul(v, pull))), c);
+    if (dw) store_at(dw + i, fma(mul(d, v), scale, load_at(dw + i, c)), c);
+  });
+}
+
+float largest_of(const float* x, int64_t n) {
+  F16x top = splat(-INFINITY);
+  each16(x, n, -INFINITY, [&](int64_t, F16x v, int64_t) { top = largest(top, v); });
+  return largest_lane(top);
+}
+
+void exp_minus(const float* x, float shift, float* y, int64_t n) {
+  F16x by = splat(shift);
+  each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, exponential(sub(v, by)), c); });
+}
+
+float softmax(float* x, int64_t n) {
+  float top = largest_of(x, n);
+  F16x by = splat(top), s = zero();
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    F16x e = exponential(sub(load(x + i), by));
+    store(x + i, e);
+    s = add(s, e);
+  }
+  if (i < n) {
+    float v[16] = {};
+    store_some(v, exponential(sub(load_some(x + i, n - i, 0), by)), n - i);
+    s = add(s, load(v));
+    std::memcpy(x + i, v, static_cast<size_t>(n - i) * sizeof(float));
+  }
+  float total = sum_lanes(s);
+  F16x scale = splat(1.0f / total);
+  each16(x, n, 0, [&](int64_t j, F16x v, int64_t c) { store_at(x + j, mul(v, scale), c); });
+  return top + std::log(total);
+}
+
+F16x sigmoid(F16x x) { return div(splat(1.0f), add(splat(1.0f), exponential(sub(zero(), x)))); }
+
+void silu_times(const float* gate, const float* up, float* y, int64_t n) {
+  each16(gate, n, 0, [&](int64_t i, F16x g, int64_t c) { store_at(y + i, mul(mul(g, sigmoid(g)), load_at(up + i, c)), c); });
+}
+
+void silu_times_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n) {
+  each16(gate, n, 0, [&](int64_t i, F16x g, int64_t c) {
+    F16x s = sigmoid(g), d = load_at(dy + i, c), u = load_at(up + i, c), silu = mul(g, s);
+    store_at(dup + i, fma(d, silu, load_at(dup + i, c)), c);
+    F16x slope = fma(silu, sub(splat(1.0f), s), s);  // d silu / d gate
+    store_at(dgate + i, fma(mul(d, u), slope, load_at(dgate + i, c)), c);
+  });
+}
+
+void adam(float* w, const float* g, float* m, float* v, int64_t n, const AdamStep& p) {
+  F16x scale = splat(p.scale), b1 = splat(p.beta1), b2 = splat(p.beta2), r1 = splat(1 - p.beta1), r2 = splat(1 - p.beta2);
+  F16x step = splat(p.rate / p.bias1), inverse2 = splat(1.0f / std::sqrt(p.bias2)), eps = splat(p.epsilon);
+  F16x keep = splat(1 - p.rate * p.decay);
+  each16(g, n, 0, [&](int64_t i, F16x grad, int64_t c) {
+    grad = mul(grad, scale);
+    F16x first = fma(b1, load_at(m + i, c), mul(r1, grad)), second = fma(b2, load_at(v + i, c), mul(r2, mul(grad, grad)));
+    store_at(m + i, first, c);
+    store_at(v + i, second, c);
+    F16x change = div(mul(step, first), add(mul(root(second), inverse2), eps));
+    store_at(w + i, sub(mul(load_at(w + i, c), keep), change), c);
+  });
+}
+
+void to_bf16(const float* x, uint16_t* y, int64_t n) {
+  int64_t i = 0;
+#if defined(__AVX512F__)
+  for (; i + 16 <= n; i += 16) {  // nearest even; a NaN stays one by its payload's top bit
+    __m512i bits = _mm512_loadu_si512(x + i);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    __mmask16 nan = _mm512_cmp_ps_mask(_mm512_castsi512_ps(bits), _mm512_castsi512_ps(bits), _CMP_UNORD_Q);
+    rounded = _mm512_mask_or_epi32(rounded, nan, _mm512_srli_epi32(bits, 16), _mm512_set1_epi32(64));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y + i), _mm512_cvtepi32_epi16(rounded));
+  }
+#endif
+  for (; i < n; ++i) y[i] = bf16_of_f32(x[i]);
+}
+
+void to_f16(const float* x, uint16_t* y, int64_t n) {
+  int64_t i = 0;
+#if defined(__F16C__)
+  for (; i + 8 <= n; i += 8) _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), 0));
+#endif
+  for (; i < n; ++i) y[i] = f16_of_f32(x[i]);
+}
+
+// R rows share the loads of keys and values; what a row computes does not depend on its company.
+template <int R, typename T>
+void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* count, float* peak,
+                 float* total, float* out, int64_t out_stride) {
+  F16x score[R][4];
+  for (int r = 0; r < R; ++r)
+    for (int j = 0; j < 4; ++j) score[r][j] = zero();
+  for (int64_t p = 0; p < d; ++p) {
+    F16x k[4] = {load(keys + p * 64), load(keys + p * 64 + 16), load(keys + p * 64 + 32), load(keys + p * 64 + 48)};
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      F16x s = splat(q[r * q_stride + p]);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) score[r][j] = fma(s, k[j], score[r][j]);
+    }
+  }
+  alignas(64) float weight[R][kCacheBlock];
+  int longest = 0;
+  for (int r = 0; r < R; ++r) {
+    for (int j = 0; j < 4; ++j) store(weight[r] + 16 * j, score[r][j]);
+    if (count[r] <= 0) {
+      for (float& w : weight[r]) w = 0;
+      continue;
+    }
+    for (int j = count[r]; j < kCacheBlock; ++j) weight[r][j] = -INFINITY;
+    if (count[r] > longest) longest = count[r];
+    F16x top = largest(largest(load(weight[r]), load(weight[r] + 16)), largest(load(weight[r] + 32), load(weight[r] + 48)));
+    float high = largest_lane(top);
+    if (high < peak[r]) high = peak[r];
+    if (high > peak[r]) {  // what was summed so far was relative to the old maximum
+      float lower = peak[r] == -INFINITY ? 0.0f : std::exp(peak[r] - high);
+      total[r] *= lower;
+      for (int64_t i = 0; i < d; ++i) out[r * out_stride + i] *= lower;
+      peak[r] = high;
+    }
+    F16x by = splat(high), s = zero();
+    for (int j = 0; j < 4; ++j) {
+      store(weight[r] + 16 * j, exponential(sub(load(weight[r] + 16 * j), by)));
+    }
+    for (int j = count[r]; j < kCacheBlock; ++j) weight[r][j] = 0;
+    for (int j = 0; j < 4; ++j) s = add(s, load(weight[r] + 16 * j));
+    total[r] += sum_lanes(s);
+  }
+  // A row's sum always runs over whole blocks of positions, zeros included, so its order is its own.
+  int64_t i = 0;
+  for (; i + 32 <= d; i += 32) {
+    F16x sum[R][2];
+    for (int r = 0; r < R; ++r) sum[r][0] = load(out + r * out_stride + i), sum[r][1] = load(out + r * out_stride + i + 16);
+    for (int j = 0; j < longest; ++j) {
+      F16x low = load(values + j * d + i), high = load(values + j * d + i + 16);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        F16x w = splat(weight[r][j]);
+        sum[r][0] = fma(w, low, sum[r][0]);
+        sum[r][1] = fma(w, high, sum[r][1]);
+      }
+    }
+    for (int r = 0; r < R; ++r)
+      if (count[r] > 0) store(out + r * out_stride + i, sum[r][0]), store(out + r * out_stride + i + 16, sum[r][1]);
+  }
+  for (; i + 16 <= d; i += 16) {
+    for (int r = 0; r < R; ++r) {
+      if (count[r] <= 0) continue;
+      F16x sum = load(out + r * out_stride + i);
+      for (int j = 0; j < longest; ++j) sum = fma(splat(weight[r][j]), load(values + j * d + i), sum);
+      store(out + r * out_stride + i, sum);
+    }
+  }
+}
+
+template <typename T>
+void attend(int rows, int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* count, float* peak,
+            float* total, float* out, int64_t out_stride) {
+  using Fn = void (*)(int64_t, const float*, int64_t, const T*, const T*, const int*, float*, float*, float*, int64_t);
+  static constexpr Fn by_rows[kAttentionRows] = {attend_rows<1, T>, attend_rows<2, T>, attend_rows<3, T>, attend_rows<4, T>};
+  by_rows[rows - 1](d, q, q_stride, keys, values, count, peak, total, out, out_stride);
+}
+
+constexpr RowKernels kRowKernels = {dot,     add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
+                                    exp_minus, silu_times, silu_times_backward, adam, to_bf16, to_f16, attend<float>, attend<uint16_t>};
+
+}  // namespace
+}  // namespace ingot::cpu

@@ -1,0 +1,16 @@
+// A Llama's frozen trunk as a text encoder: the mean of its last hidden states.
+#pragma once
+
+#include <memory>
+
+#include "models/text_encoder.h"
+#include "text/tokenizer.h"
+
+namespace ingot {
+
+class Llama;
+
+std::shared_ptr<const TextEncoder> make_llama_encoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer,
+                                                      std::string fingerprint);
+
+}  // namespace ingot

@@ -1,0 +1,150 @@
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "kernels/cpu/row_kernels.h"
+#include "kernels/dequantize.h"
+#include "kernels/gemm.h"
+#include "kernels/matmul.h"
+#include "kernels/workspace.h"
+#include "ops/ops.h"
+
+namespace ingot {
+namespace {
+
+// f32 [n] as bf16, split over the team.
+const uint16_t* as_bf16(const Context& c, const float* x, int64_t n) {
+  auto* out = reinterpret_cast<uint16_t*>(c.arena.floats((n + 1) / 2));
+  c.team.parallel_for(static_cast<size_t>(n), 1 << 14, [&](size_t b, size_t e) {
+    cpu::row_kernels().to_bf16(x + b, out + b, static_cast<int64_t>(e - b));
+  });
+  return out;
+}
+
+void product(const Context& c, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
+             const float* b, int64_t ldb, float* out, int64_t ldc, bool accumulate) {
+  if (!c.bf16) return gemm_f32(ta, tb, m, n, k, a, lda, b, ldb, out, ldc, accumulate, c.team);
+  auto mark = c.arena.mark();
+  const uint16_t* left = as_bf16(c, a, ta == Transpose::kNo ? m * lda : k * lda);
+  const uint16_t* right = as_bf16(c, b, tb == Transpose::kNo ? k * ldb : n * ldb);
+  gemm_bf16(ta, tb, m, n, k, left, lda, right, ldb, out, ldc, accumulate, c.team);
+  c.arena.release(mark);
+}
+
+// dx += dy W for a frozen W of a stored type, a strip of W's rows at a time.
+void input_gradient_stored(const Context& c, const Weight& w, const Tensor& y, const Tensor& x) {
+  constexpr int64_t kStrip = 256;
+  auto mark = c.arena.mark();
+  float* strip = c.arena.floats(kStrip * w.cols);
+  int64_t stride = row_bytes(w.type, w.cols);
+  for (int64_t r = 0; r < w.rows; r += kStrip) {
+    int64_t rows = std::min(kStrip, w.rows - r);
+    c.team.parallel_for(static_cast<size_t>(rows), 8, [&](size_t b, size_t e) {
+      for (auto i = static_cast<int64_t>(b); i < static_cast<int64_t>(e); ++i)
+        dequantize_row(w.type, static_cast<const char*>(w.data) + (r + i) * stride, strip + i * w.cols, w.cols);
+    });
+    product(c, Transpose::kNo, Transpose::kNo, x.rows, w.cols, rows, y.grad + r, y.cols, strip, w.cols, x.grad, x.cols, true);
+  }
+  c.arena.release(mark);
+}
+
+}  // namespace
+
+Tensor embed(const Context& c, const Weight& table, std::span<const int32_t> ids) {
+  Tensor y = c.make(static_cast<int64_t>(ids.size()), table.cols);
+  int64_t stride = row_bytes(table.type, table.cols);
+  for (int64_t r = 0; r < y.rows; ++r)
+    dequantize_row(table.type, static_cast<const char*>(table.data) + ids[static_cast<size_t>(r)] * stride, y.row(r), y.cols);
+  if (c.tape && table.grad) {
+    c.tape->record([c, table, y, rows = std::vector<int32_t>(ids.begin(), ids.end())] {
+      // Columns are split, so that one thread adds to an element, in row order.
+      c.team.parallel_for(static_cast<size_t>(y.cols), 64, [&](size_t b, size_t e) {
+        for (int64_t r = 0; r < y.rows; ++r)
+          cpu::row_kernels().add_scaled(table.grad + rows[static_cast<size_t>(r)] * y.cols + b, 1, y.grad_row(r) + b,
+                                        static_cast<int64_t>(e - b));
+      });
+    });
+  }
+  return y;
+}
+
+Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
+  if (x.cols != w.cols)
+    bad_input("a matrix does not fit its input: " + std::to_string(w.cols) + " columns expected, " + std::to_string(x.cols) + " given",
+              w.name, "the model file is inconsistent; fetch it again");
+  Tensor y = c.make(x.rows, w.rows);
+  bool trains = w.type == ElementType::kF32 && c.tape;
+  if (trains) {
+    product(c, Transpose::kNo, Transpose::kYes, x.rows, w.rows, w.cols, x.data, x.cols, w.f32(), w.cols, y.data, y.cols, false);
+  } else {
+    matmul(w.type, w.data, w.rows, w.cols, x.data, x.rows, y.data, c.team);
+  }
+  if (bias)
+    for (int64_t r = 0; r < y.rows; ++r) cpu::row_kernels().add(y.row(r), bias.f32(), y.row(r), y.cols);
+  if (c.tape) {
+    c.tape->record([c, x, w, bias, y, trains] {
+      if (x.grad) {
+        if (trains)
+          product(c, Transpose::kNo, Transpose::kNo, x.rows, w.cols, w.rows, y.grad, y.cols, w.f32(), w.cols, x.grad, x.cols, true);
+        else
+          input_gradient_stored(c, w, y, x);
+      }
+      if (w.grad)
+        product(c, Transpose::kYes, Transpose::kNo, w.rows, w.cols, x.rows, y.grad, y.cols, x.data, x.cols, w.grad, w.cols, true);
+      if (bias.grad)
+        for (int64_t r = 0; r < y.rows; ++r) cpu::row_kernels().add(bias.grad, y.grad_row(r), bias.grad, y.cols);
+    });
+  }
+  return y;
+}
+
+double head_loss(const Context& c, Tensor x, const Weight& w, std::span<const int32_t> targets, float weight, int64_t* count) {
+  constexpr int64_t kRows = 512;
+  int64_t counted = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t >= 0; });
+  if (count) *count = counted;
+  if (!counted) return 0;
+  const float each = weight / static_cast<float>(counted);
+  auto mark = c.arena.mark();
+  float* logits = c.arena.floats(std::min(kRows, x.rows) * w.rows);
+  std::vector<double> losses(static_cast<size_t>(x.rows), 0.0);
+  for (int64_t first = 0; first < x.rows; first += kRows) {
+    int64_t rows = std::min(kRows, x.rows - first);
+    if (w.type == ElementType::kF32)
+      product(c, Transpose::kNo, Transpose::kYes, rows, w.rows, w.cols, x.row(first), x.cols, w.f32(), w.cols, logits, w.rows, false);
+    else
+      matmul(w.type, w.data, w.rows, w.cols, x.row(first), rows, logits, c.team);
+    c.team.parallel_for(static_cast<size_t>(rows), 8, [&](size_t b, size_t e) {
+      for (size_t i = b; i < e; ++i) {
+        float* row = logits + static_cast<int64_t>(i) * w.rows;
+        int32_t target = targets[static_cast<size_t>(first) + i];
+        if (target < 0) {
+          std::memset(row, 0, static_cast<size_t>(w.rows) * sizeof(float));
+          continue;
+        }
+        float right = row[target];
+        losses[static_cast<size_t>(first) + i] = cpu::row_kernels().softmax(row, w.rows) - right;
+        if (!c.tape) continue;
+        row[target] -= 1;
+        for (int64_t j = 0; j < w.rows; ++j) row[j] *= each;
+      }
+    });
+    if (!c.tape) continue;
+    if (x.grad) {
+      if (w.type != ElementType::kF32) {
+        Tensor y{nullptr, logits, rows, w.rows};
+        input_gradient_stored(c, w, y, Tensor{x.row(first), x.grad_row(first), rows, x.cols});
+      } else {
+        product(c, Transpose::kNo, Transpose::kNo, rows, w.cols, w.rows, logits, w.rows, w.f32(), w.cols, x.grad_row(first), x.cols, true);
+      }
+    }
+    if (w.grad)
+      product(c, Transpose::kYes, Transpose::kNo, w.rows, w.cols, rows, logits, w.rows, x.row(first), x.cols, w.grad, w.cols, true);
+  }
+  c.arena.release(mark);
+  double sum = 0;
+  for (double loss : losses) sum += loss;
+  return sum;
+}
+
+}  // namespace ingot

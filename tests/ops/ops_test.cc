@@ -1,0 +1,175 @@
+// Every operation's result and gradients against PyTorch's (tools/make_engine_goldens.py).
+#include "ops/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "formats/gguf.h"
+#include "kernels/target.h"
+#include "ops/kv_cache.h"
+
+namespace ingot {
+namespace {
+
+const Gguf& goldens() {
+  static auto file = Gguf::open(std::string(INGOT_TEST_DATA) + "/ops/data/ops.gguf");
+  return *file;
+}
+
+// The largest difference as a share of the largest expected value; infinite when anything is not a number.
+float difference(const float* found, const float* expected, int64_t n) {
+  float top = 1e-6f, most = 0;
+  for (int64_t i = 0; i < n; ++i) top = std::max(top, std::abs(expected[i]));
+  for (int64_t i = 0; i < n; ++i) {
+    float d = std::abs(found[i] - expected[i]) / top;
+    if (!(d <= most)) most = std::isnan(d) ? INFINITY : d;
+  }
+  return most;
+}
+
+TEST(Difference, SeesNanSignAndScale) {
+  const float right[4] = {1, -0.5f, 0.25f, 2};
+  EXPECT_EQ(difference(right, right, 4), 0);
+  const float nan[4] = {1, NAN, 0.25f, 2}, sign[4] = {1, 0.5f, 0.25f, 2}, scale[4] = {1.001f, -0.5005f, 0.25025f, 2.002f};
+  for (const float* wrong : {nan, sign, scale}) EXPECT_GT(difference(wrong, right, 4), 5e-4f);
+}
+
+class OpsTest : public testing::Test {
+ protected:
+  ThreadTeam team_{2};
+  Arena arena_;
+  Tape tape_;
+  Context c_{team_, arena_, &tape_};
+
+  const GgufTensor& golden(const std::string& name) {
+    const GgufTensor* t = goldens().find(name);
+    EXPECT_NE(t, nullptr) << name;
+    return *t;
+  }
+  Tensor input(const std::string& name) {
+    const GgufTensor& t = golden(name);
+    Tensor x = c_.make(t.shape.size() > 1 ? t.shape[0] : 1, t.shape.back());
+    std::memcpy(x.data, t.data, t.bytes);
+    return x;
+  }
+  Weight weight(const std::string& name) {
+    Tensor x = input(name);
+    return {name, ElementType::kF32, x.rows, x.cols, x.data, x.grad};
+  }
+  // 2e-6 is 16 units in the last place of the largest value: what sums of this length may differ by in f32.
+  void expect_close(const float* found, const std::string& name, float most = 2e-6f) {
+    const GgufTensor& t = golden(name);
+    EXPECT_LE(difference(found, reinterpret_cast<const float*>(t.data), t.elements()), most) << name;
+  }
+  void backward(Tensor y, const std::string& name) {
+    expect_close(y.data, name + ".y");
+    std::memcpy(y.grad, golden(name + ".dy").data, static_cast<size_t>(y.size()) * sizeof(float));
+    tape_.backward();
+  }
+};
+
+TEST_F(OpsTest, Linear) {
+  Tensor x = input("linear.x");
+  Weight w = weight("linear.w"), b = weight("linear.b");
+  backward(linear(c_, x, w, b), "linear");
+  expect_close(x.grad, "linear.dx");
+  expect_close(w.grad, "linear.dw");
+  expect_close(b.grad, "linear.db");
+}
+
+TEST_F(OpsTest, LinearInBf16IsCloseAndNotEqual) {
+  c_.bf16 = true;
+  Tensor x = input("linear.x");
+  Weight w = weight("linear.w"), b = weight("linear.b");
+  Tensor y = linear(c_, x, w, b);
+  expect_close(y.data, "linear.y", 0.02f);
+  EXPECT_NE(std::memcmp(y.data, golden("linear.y").data, static_cast<size_t>(y.size()) * 4), 0);
+}
+
+TEST_F(OpsTest, Add) {
+  Tensor a = input("add.a"), b = input("add.b");
+  backward(add(c_, a, b), "add");
+  expect_close(a.grad, "add.da");
+  expect_close(b.grad, "add.db");
+}
+
+TEST_F(OpsTest, Swiglu) {
+  Tensor gate = input("swiglu.gate"), up = input("swiglu.up");
+  backward(swiglu(c_, gate, up), "swiglu");
+  expect_close(gate.grad, "swiglu.dgate");
+  expect_close(up.grad, "swiglu.dup");
+}
+
+TEST_F(OpsTest, RmsNorm) {
+  for (auto [name, epsilon] : {std::pair{"rms_norm", 1e-5f}, {"head_norm", 1e-6f}}) {
+    Tensor x = input(std::string(name) + ".x");
+    Weight w = weight(std::string(name) + ".w");
+    backward(rms_norm(c_, x, w, epsilon), name);
+    expect_close(x.grad, std::string(name) + ".dx");
+    expect_close(w.grad, std::string(name) + ".dw");
+  }
+}
+
+TEST_F(OpsTest, Embed) {
+  Weight table = weight("embed.table");
+  const int32_t ids[] = {3, 0, 10, 3, 7};
+  backward(embed(c_, table, ids), "embed");
+  expect_close(table.grad, "embed.dtable");
+}
+
+TEST_F(OpsTest, Rotate) {
+  float inverse[8];
+  for (int i = 0; i < 8; ++i) inverse[i] = static_cast<float>(std::pow(10000.0, -2.0 * i / 16));
+  const int32_t positions[] = {0, 3, 6, 9, 12, 15};
+  for (auto [name, layout] : {std::pair{"rope_pairs", RopeLayout::kPairs}, {"rope_halves", RopeLayout::kHalves}}) {
+    Tensor x = input(std::string(name) + ".x");
+    backward(rotate(c_, x, 16, {layout, 16, inverse, 1}, positions), name);
+    expect_close(x.grad, std::string(name) + ".dx");
+  }
+}
+
+TEST_F(OpsTest, AttendDense) {
+  Tensor q = input("attend.q"), k = input("attend.k"), v = input("attend.v");
+  backward(attend_dense(c_, q, k, v, 16, 70, 0.25f), "attend");
+  expect_close(q.grad, "attend.dq");
+  expect_close(k.grad, "attend.dk");
+  expect_close(v.grad, "attend.dv");
+}
+
+TEST_F(OpsTest, AttendCachedIsTheSameAttentionOnEveryTarget) {
+  Context c{team_, arena_};
+  const Target before = active_target();
+  for (Target target : available_targets()) {
+    force_target(target);
+    for (CacheType type : {CacheType::kF32, CacheType::kF16}) {
+      Tensor q = input("attend.q"), k = input("attend.k"), v = input("attend.v");
+      KvCache cache(1, 2, 16, type, 8);
+      std::vector<int32_t> pages[2] = {{cache.take(), cache.take()}, {cache.take(), cache.take()}};
+      std::vector<RowPlace> places;
+      for (int s = 0; s < 2; ++s)
+        for (int i = 0; i < 70; ++i) places.push_back({pages[s].data(), i});
+      Tensor y = attend_cached(c, q, k, v, 16, cache, 0, places, 0.25f);
+      expect_close(y.data, "attend.y", type == CacheType::kF32 ? 2e-6f : 1e-3f);
+    }
+  }
+  force_target(before);
+}
+
+TEST_F(OpsTest, HeadLoss) {
+  Tensor x = input("head.x");
+  Weight w = weight("head.w");
+  auto* stored = reinterpret_cast<const float*>(golden("head.targets").data);
+  std::vector<int32_t> targets(stored, stored + x.rows);
+  int64_t count = 0;
+  double sum = head_loss(c_, x, w, targets, 1, &count);
+  EXPECT_EQ(count, 8);
+  auto mean = static_cast<float>(sum / static_cast<double>(count));
+  expect_close(&mean, "head.loss");
+  expect_close(x.grad, "head.dx");
+  expect_close(w.grad, "head.dw");
+}
+
+}  // namespace
+}  // namespace ingot
