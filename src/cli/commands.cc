@@ -8,9 +8,11 @@ void add_build(CLI::App& app);
 void add_classify(CLI::App& app);
 void add_data(CLI::App& app);
 void add_evaluate(CLI::App& app);
+void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
+void add_perplexity(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_tokenize(CLI::App& app);
@@ -25,9 +27,11 @@ CommandList commands() {
       add_classify,
       add_data,
       add_evaluate,
+      add_generate,
       add_inspect,
       add_new,
       add_pack,
+      add_perplexity,
       add_pretrain,
       add_serve,
       add_tokenize,
