@@ -9,6 +9,7 @@ void add_classify(CLI::App& app);
 void add_data(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_generate(CLI::App& app);
+void add_guard(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
@@ -28,6 +29,7 @@ CommandList commands() {
       add_data,
       add_evaluate,
       add_generate,
+      add_guard,
       add_inspect,
       add_new,
       add_pack,

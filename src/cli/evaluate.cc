@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "foundry/ai.h"
 #include "foundry/build.h"
+#include "foundry/classify/classify_build.h"
 #include "foundry/sources/source.h"
 #include "foundry/triage/evaluation.h"
 
@@ -32,9 +33,15 @@ void add_evaluate(CLI::App& app) {
     Dataset data = read_source(options->data, parse_map(map));
     uint64_t skipped = 0;
     for (const auto& [reason, count] : data.skipped) skipped += count;
-    skipped += std::erase_if(data.records, [](const Record& record) { return record.engineer.empty(); });
-    if (data.records.empty()) bad_input("no record can be judged", options->data, "the records need a text and an engineer; say which columns with --map");
+    const bool labelled = ai->kind() == "classify";
+    skipped += std::erase_if(data.records, [&](const Record& record) { return (labelled ? record.label : record.engineer).empty(); });
+    if (data.records.empty()) bad_input("no record can be judged", options->data, labelled ? "the records need a text and a label; say which columns with --map" : "the records need a text and an engineer; say which columns with --map");
     for (const std::string& line : explain(data)) fmt::print(stderr, "{}\n", line);
+    if (labelled) {
+      const auto report = evaluate_classifier(ai->classifier(), data.records, skipped);
+      fmt::print("{}\n", options->json ? report.dump() : classifier_table(report));
+      return;
+    }
     const auto report = evaluate_triage(ai->triage(), data.records, skipped);
     fmt::print("{}\n", options->json ? report.dump() : evaluation_table(report));
   });

@@ -129,7 +129,7 @@ class MappedArchive : public Archive {
       for (size_t i = 0; i + 3 < entries.size(); ++i) {
         ArchiveMember member{list[i].at("name"), entries[i].data, entries[i].size, list[i].at("sha256"), true};
         if (member.name != entries[i].name || list[i].at("size") != member.size) altered("the manifest disagrees with the directory", where);
-        static constexpr std::string_view known[] = {"recipe.toml", "report.json", "coverage.svg", "examples.jsonl", "model.gguf", "triage.bin", "guard.bin", "classify.bin"};
+        static constexpr std::string_view known[] = {"recipe.toml", "report.json", "coverage.svg", "examples.jsonl", "model.gguf", "triage.bin", "guard.bin", "classify.bin", "words.bin"};
         member.known = std::find(std::begin(known), std::end(known), member.name) != std::end(known);
         members_.push_back(std::move(member));
       }

@@ -5,20 +5,50 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "foundry/classify/classify_build.h"
+#include "models/word_vectors.h"
 
 namespace ingot {
 
 std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   auto ai = std::make_shared<Ai>();
   ai->archive_ = Archive::open(path);
-  if (ai->archive_->kind() != "triage") {
+  const std::string kind = ai->archive_->kind();
+  if (kind != "triage" && kind != "classify") {
     bad_input(fmt::format("this ingot does not run AIs of kind \"{}\"", ai->archive_->kind()), path.string(), "use the version of ingot that built the file");
   }
-  ai->triage_ = TriageModel::load(ai->archive_->member("triage.bin"));
+  std::vector<std::shared_ptr<const TextEncoder>> encoders;
+  if (ai->archive_->has("words.bin")) encoders.push_back(WordVectors::load(ai->archive_->member("words.bin")));
+  if (kind == "triage") ai->triage_ = TriageModel::load(ai->archive_->member("triage.bin"));
+  else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
+  if (ai->archive_->has("guard.bin")) ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
   return ai;
 }
 
+nlohmann::json Ai::answer(const std::string& text) const {
+  using nlohmann::json;
+  if (!rails_.any()) return classify(text);
+  const Verdict verdict = rails_.check(text);
+  json result;
+  if (verdict.allowed) {
+    result = classify(verdict.text);
+  } else if (kind() == "triage") {
+    result = {{"engineers", json::array()}, {"components", json::array()}, {"abstain", true}, {"why", {{"words", json::array()}, {"similar", json::array()}}}};
+  } else {
+    result = {{"label", nullptr}, {"labels", json::array()}, {"abstain", true}};
+  }
+  result["guard"] = {{"allowed", verdict.allowed}, {"rail", verdict.rail.empty() ? json() : json(verdict.rail)}, {"score", verdict.score ? json(*verdict.score) : json()},
+                     {"reason", verdict.reason}, {"watched", verdict.watched}};
+  return result;
+}
+
 nlohmann::json Ai::classify(const std::string& text) const {
+  if (kind() == "classify") {
+    const auto chances = classifier_.classify(text);
+    nlohmann::json labels = nlohmann::json::array();
+    for (const LabelChance& one : chances) labels.push_back({{"name", one.name}, {"p", one.p}});
+    return {{"label", chances[0].name}, {"labels", labels}, {"abstain", chances[0].p < kAbstainBelow}};
+  }
   const TriageAnswer answer = triage_.classify(text);
   using nlohmann::json;
   json result = {{"engineers", json::array()}, {"components", json::array()}, {"abstain", answer.abstain}};

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "formats/archive.h"
+#include "foundry/classify/text_classifier.h"
 #include "foundry/triage/triage_model.h"
+#include "guard/rails.h"
 
 namespace ingot {
 
@@ -20,14 +22,21 @@ class Ai {
   std::string kind() const { return archive_->kind(); }
   std::string hash() const { return archive_->hash(); }
   const Archive& archive() const { return *archive_; }
-  const TriageModel& triage() const { return triage_; }
+  const TriageModel& triage() const { return triage_; }          // REQUIRES: kind() is "triage"
+  const TextClassifier& classifier() const { return classifier_; }  // REQUIRES: kind() is "classify"
+  const Rails& rails() const { return rails_; }
 
-  // The object that `ingot classify --json` prints: engineers, components (name, p), abstain, why. Thread-safe.
+  // The object that `ingot classify --json` prints, whatever the rails say. triage: engineers, components (name, p), abstain,
+  // why. classify: label, labels (name, p), abstain. Thread-safe.
   nlohmann::json classify(const std::string& text) const;
+  // The same behind the rails: allowed, rail, reason and score are added, and a text that is stopped gets no names.
+  nlohmann::json answer(const std::string& text) const;
 
  private:
   std::shared_ptr<const Archive> archive_;
   TriageModel triage_;
+  TextClassifier classifier_;
+  Rails rails_;
 };
 
 }  // namespace ingot

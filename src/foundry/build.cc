@@ -13,8 +13,11 @@
 #include "core/progress.h"
 #include "core/sha256.h"
 #include "formats/archive.h"
+#include "foundry/classify/classify_build.h"
+#include "foundry/rails_build.h"
 #include "foundry/sources/source.h"
 #include "foundry/triage/evaluation.h"
+#include "models/word_vectors.h"
 
 namespace ingot {
 namespace {
@@ -36,19 +39,6 @@ std::vector<Record> read_all(const std::vector<std::string>& sources, const std:
 
 size_t drop_without_engineer(std::vector<Record>& records) {
   return std::erase_if(records, [](const Record& record) { return record.engineer.empty(); });
-}
-
-// The SHA-256 of each input file, so that anyone can see what an AI has learnt from.
-json inputs(const std::vector<std::string>& sources) {
-  json list = json::array();
-  for (const std::string& source : sources) {
-    json one = {{"source", source}};
-    const std::filesystem::path path = source.substr(source.find(':') + 1);
-    std::error_code none;
-    if (std::filesystem::is_regular_file(path, none)) one["sha256"] = hex(sha256(MappedFile(path).bytes()));
-    list.push_back(one);
-  }
-  return list;
 }
 
 double at(const json& object, std::initializer_list<const char*> keys) {
@@ -73,6 +63,12 @@ std::string examples(const std::string& model, const std::vector<Record>& test) 
   return lines;
 }
 
+std::vector<std::string> texts_of(const std::vector<Record>& records) {
+  std::vector<std::string> texts;
+  for (const Record& record : records) texts.push_back(record.text);
+  return texts;
+}
+
 void check_gate(const Recipe& recipe, const json& evaluation) {
   const auto require = [&](const char* key, double reached, double least) {
     if (reached < least) {
@@ -91,6 +87,18 @@ void check_gate(const Recipe& recipe, const json& evaluation) {
 }
 
 }  // namespace
+
+json describe_inputs(const std::vector<std::string>& sources) {
+  json list = json::array();
+  for (const std::string& source : sources) {
+    json one = {{"source", source}};
+    const std::filesystem::path path = source.substr(source.find(':') + 1);
+    std::error_code none;
+    if (std::filesystem::is_regular_file(path, none)) one["sha256"] = hex(sha256(MappedFile(path).bytes()));
+    list.push_back(one);
+  }
+  return list;
+}
 
 std::vector<std::string> explain(const Dataset& data) {
   std::vector<std::string> lines;
@@ -151,36 +159,32 @@ SplitData read_and_split(const Recipe& recipe) {
   return split;
 }
 
-json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const json& more, const std::filesystem::path& out) {
+json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const Rails& rails, const json& more, const std::filesystem::path& out) {
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
   report.update(more);
   ArchiveWriter writer;
-  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", inputs(recipe.data.sources)}, {"test", inputs(recipe.data.test)},
+  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)},
                            {"map", recipe.data.map}};
   writer.describe(recipe.kind, recipe.name, provenance.dump());
   writer.add("recipe.toml", recipe.text);
   writer.add("report.json", report.dump(2));
   writer.add("coverage.svg", coverage_svg(model, data.test));
   writer.add("triage.bin", model.save());
+  writer.add("guard.bin", rails.save());
+  if (rails.topic()) writer.add("words.bin", WordVectors::shipped()->bytes());
   writer.add("examples.jsonl", examples(recipe.name, data.test));
   writer.write(out);
   return report;
 }
 
 json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
-  if (recipe.kind != "triage") {
-    throw Error(ErrorKind::recipe, fmt::format("this version cannot build kind \"{}\" yet", recipe.kind), "kind", "use kind = \"triage\"");
-  }
-  if (recipe.base != "none") {
-    throw Error(ErrorKind::recipe, fmt::format("this version cannot load the base \"{}\" yet", recipe.base), "base", "use base = \"none\"");
-  }
-  for (const auto& [key, mode] : {std::pair{"guard.topic", recipe.guard.topic}, {"guard.private_data", recipe.guard.private_data}, {"guard.injection", recipe.guard.injection}}) {
-    // A rail that cannot run is never "safe": better no AI than one that only claims to be kept to its subject.
-    if (mode != RailMode::off) throw Error(ErrorKind::recipe, fmt::format("this version has no such rail, so it cannot {}", name_of(mode)), key, "set it to \"off\"");
-  }
   const auto parent = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
   if (!std::filesystem::is_directory(parent)) {
     throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
+  }
+  if (recipe.kind == "classify") return build_classify(recipe, out, say);
+  if (recipe.base != "none") {
+    throw Error(ErrorKind::recipe, fmt::format("this version cannot load the base \"{}\" yet", recipe.base), "base", "use base = \"none\"");
   }
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
@@ -207,9 +211,12 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   say("evaluated on " + std::to_string(data.test.size()) + " bugs it never saw:\n" + evaluation_table(evaluation));
   check_gate(recipe, evaluation);
   say("gate      met");
+  json guard;
+  const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, {WordVectors::shipped()}, guard, say);
 
-  json report = pack(recipe, model, data,
+  json report = pack(recipe, model, data, rails,
                      {{"evaluation", evaluation},
+                      {"guard", guard},
                       {"signals", signals},
                       {"notes", data.notes},
                       {"train", {{"records", data.train.size()}, {"skipped", data.train_skipped}, {"engineers", model.engineers().size()},

@@ -10,6 +10,7 @@
 #include "foundry/recipe.h"
 #include "foundry/record.h"
 #include "foundry/triage/triage_model.h"
+#include "guard/rails.h"
 
 namespace ingot {
 
@@ -23,6 +24,9 @@ struct SplitData {
 // Reads every source of the recipe. Relative paths are taken from the current folder.
 SplitData read_and_split(const Recipe& recipe);
 
+// Each source with the SHA-256 of its file, so that anyone can see what an AI has learnt from.
+nlohmann::json describe_inputs(const std::vector<std::string>& sources);
+
 // A source's skipped rows and notes, a line each.
 std::vector<std::string> explain(const Dataset& data);
 
@@ -31,7 +35,8 @@ std::vector<std::string> explain(const Dataset& data);
 nlohmann::json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
 
 // Writes a triage AI with everything that belongs to it. more: what the report says beside name, kind and purpose.
-nlohmann::json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const nlohmann::json& more, const std::filesystem::path& out);
+nlohmann::json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const Rails& rails, const nlohmann::json& more,
+                    const std::filesystem::path& out);
 
 // The evaluation as a table for people: the AI beside the look-ups.
 std::string evaluation_table(const nlohmann::json& evaluation);

@@ -113,7 +113,7 @@ json turn(const Ai& champion, const std::vector<Correction>& corrections, const 
                                   safe && better ? "promoted" : "refused", data.test.size(), 100 * difference.mean, 100 * difference.low, 100 * difference.high,
                                   kept.size(), 100 * share(asked_after), 100 * share(asked_before));
   if (!safe || !better) return report;
-  pack(recipe, challenger, data, {{"evaluation", evaluate_triage(challenger, data.test, data.test_skipped)}, {"turn", report}}, out);
+  pack(recipe, challenger, data, champion.rails(), {{"evaluation", evaluate_triage(challenger, data.test, data.test_skipped)}, {"turn", report}}, out);
   report["promoted"] = true;
   return report;
 }

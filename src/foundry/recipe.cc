@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/nearest.h"
+#include "guard/rails.h"
 
 namespace ingot {
 namespace {
@@ -60,12 +61,13 @@ int64_t count_value(const toml::node& node, const Place& place, int64_t low, int
   return *value;
 }
 
-RailMode mode_value(const toml::node& node, const Place& place) {
+RailMode mode_value(const toml::node& node, const Place& place, bool may_mask = false) {
   const std::string value = text_value(node, place);
   for (RailMode mode : {RailMode::off, RailMode::watch, RailMode::block}) {
     if (value == name_of(mode)) return mode;
   }
-  wrong(place, fmt::format("is \"{}\"", value), "choose \"off\", \"watch\" or \"block\"");
+  if (may_mask && value == name_of(RailMode::mask)) return RailMode::mask;
+  wrong(place, fmt::format("is \"{}\"", value), may_mask ? "choose \"off\", \"watch\", \"mask\" or \"block\"" : "choose \"off\", \"watch\" or \"block\"");
 }
 
 std::string word_value(const toml::node& node, const Place& place) {
@@ -102,11 +104,19 @@ const std::map<std::string, Setter>& setters() {
       {"train.ablation", [](Recipe& r, const toml::node& n, const Place& p) { r.train.ablation = bool_value(n, p); }},
       {"train.seed", [](Recipe& r, const toml::node& n, const Place& p) { r.train.seed = count_value(n, p, 0, int64_t{1} << 53); }},
       {"guard.topic", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.topic = mode_value(n, p); }},
-      {"guard.private_data", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.private_data = mode_value(n, p); }},
+      {"guard.private_data", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.private_data = mode_value(n, p, true); }},
       {"guard.injection", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.injection = mode_value(n, p); }},
       {"guard.topic_keep", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.topic_keep = share_value(n, p, 0.5, 0.999); }},
       {"guard.examples", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.examples = list_value(n, p); }},
       {"guard.never", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.never = list_value(n, p); }},
+      {"guard.words",
+       [](Recipe& r, const toml::node& n, const Place& p) {
+         r.guard.words = list_value(n, p);
+         for (const std::string& pattern : r.guard.words) {
+           if (const std::string fault = pattern_fault(pattern); !fault.empty()) wrong(p, fmt::format("holds \"{}\", which is no pattern: {}", pattern, fault), "mend it; RE2's syntax counts");
+         }
+       }},
+      {"guard.longest", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.longest = count_value(n, p, 0, int64_t{1} << 40); }},
       {"gate.engineer_top1", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.engineer_top1 = share_value(n, p, 0, 1); }},
       {"gate.component_top1", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.component_top1 = share_value(n, p, 0, 1); }},
       {"gate.accuracy", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.accuracy = share_value(n, p, 0, 1); }},
@@ -162,15 +172,6 @@ void apply_setting(Recipe& recipe, const std::string& setting) {
 }
 
 }  // namespace
-
-std::string_view name_of(RailMode mode) {
-  switch (mode) {
-    case RailMode::off: return "off";
-    case RailMode::watch: return "watch";
-    case RailMode::block: return "block";
-  }
-  return "block";
-}
 
 std::vector<std::string> recipe_keys() {
   std::vector<std::string> keys;

@@ -6,10 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace ingot {
+#include "guard/rail_mode.h"
 
-enum class RailMode { off, watch, block };
-std::string_view name_of(RailMode mode);
+namespace ingot {
 
 struct Recipe {
   std::string name = "ai";           // file name and model id; letters, digits, - _ .
@@ -40,6 +39,8 @@ struct Recipe {
     double topic_keep = 0.97;            // share of on-topic text the threshold must keep on held-out text
     std::vector<std::string> examples;   // more texts that are on topic
     std::vector<std::string> never;      // texts that are not
+    std::vector<std::string> words;      // words and RE2 patterns that must not occur
+    int64_t longest = 0;                 // bytes of a question; 0: any length
   } guard;
 
   struct Gate {

@@ -1,0 +1,27 @@
+// Kind "classify": labelled text to a text classifier with its rails.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+
+#include "foundry/classify/text_classifier.h"
+#include "foundry/recipe.h"
+#include "foundry/record.h"
+
+namespace ingot {
+
+// Reads, splits (by chance within each label; by time where the records have times), trains, evaluates on the held-out part,
+// gates, trains again on everything, packs. Returns the report that is packed as report.json.
+nlohmann::json build_classify(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
+
+// accuracy, F1, calibration error, share answered: the object that `ingot evaluate --json` prints for this kind.
+nlohmann::json evaluate_classifier(const TextClassifier& model, std::span<const Record> records, uint64_t skipped);
+std::string classifier_table(const nlohmann::json& evaluation);
+
+// The first label is more likely wrong than right.
+constexpr double kAbstainBelow = 0.5;
+
+}  // namespace ingot

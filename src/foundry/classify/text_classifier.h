@@ -1,0 +1,48 @@
+// Which label a text has: one-vs-rest linear models over n-grams and sentence vectors and the nearest known text, weighed on
+// cross-validated cases, as calibrated probabilities.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "foundry/triage/linear_classifier.h"
+#include "guard/topic/hashed_features.h"
+#include "models/text_encoder.h"
+
+namespace ingot {
+
+struct LabelChance {
+  std::string name;
+  double p = 0;
+};
+
+class TextClassifier {
+ public:
+  // texts and labels of equal length, at least one label. encoder may be null: n-grams alone.
+  static TextClassifier train(std::span<const std::string> texts, std::span<const std::string> labels, std::shared_ptr<const TextEncoder> encoder, uint64_t seed);
+
+  std::vector<LabelChance> classify(const std::string& text) const;  // every label, best first; probabilities sum to one
+  const std::vector<std::string>& labels() const { return names_; }  // sorted
+
+  std::string save() const;
+  // Throws Error (altered), or Error (environment) if the encoder that it was trained with is not the given one.
+  static TextClassifier load(std::span<const std::byte> bytes, std::shared_ptr<const TextEncoder> encoder);
+
+ private:
+  static constexpr size_t kSignals = 3;
+  SparseRow known(const HashedRow& row) const;
+  void learn(std::span<const HashedRow> rows, std::span<const float> vectors, std::span<const int> labels, std::span<const uint32_t> chosen, uint64_t seed);
+  std::vector<float> features(const HashedRow& row, std::span<const float> vector) const;  // (labels, kSignals)
+
+  std::vector<std::string> names_;
+  std::vector<uint32_t> places_;   // hashed places that occur in training, ascending; their ranks are the sparse features
+  LinearClassifier sparse_, dense_, centre_;
+  std::vector<float> weights_;     // (kSignals)
+  size_t width_ = 0;
+  std::string fingerprint_;
+  std::shared_ptr<const TextEncoder> encoder_;
+};
+
+}  // namespace ingot
