@@ -4,7 +4,7 @@
     mkdir debs && (cd debs && apt-get download $(cat packages.txt))
     tools/collect_pretraining_text.py --debs debs --installed --out OUT
 
-Reads changelogs, manual pages, plain, reStructuredText and HTML documentation and package descriptions, scrubs addresses
+Reads upstream release notes, manual pages, plain, reStructuredText and HTML documentation and package descriptions, scrubs addresses
 and telephone numbers, drops repeated paragraphs, and writes OUT/train.txt, OUT/heldout.txt (whole documents, chosen by the
 hash of their name, so that the split stays the same) and OUT/manifest.tsv (package, version, licences, bytes used).
 Standard library only; needs dpkg-deb and dpkg-query. Documents are separated by a form feed line.
@@ -155,6 +155,15 @@ def readable(block, changelog):
     return len(words) >= 5 and (len(words) < 12 or sum(w in STOP for w in words) >= 0.12 * len(words))
 
 
+BULLET = re.compile(r"^  [*+-] ", re.M)
+
+
+def is_bullet_list(text):
+    """A changelog in Debian's form: the triage AIs are trained and judged on those, so the base model must not have read them."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    return len(BULLET.findall(text)) >= max(3, 0.1 * len(lines))
+
+
 def load(path):
     opener = gzip.open if path.endswith(".gz") else open
     try:
@@ -293,6 +302,8 @@ def main():
             seen.add(key)
             fresh.append(block)
         body = "\n\n".join(fresh)
+        if is_bullet_list(body):
+            return
         if len(body) < 200 or used.get(package, 0) > args.per_package * 1e6:
             return
         split = "heldout" if int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < args.heldout else "train"

@@ -22,6 +22,12 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   if (kind == "triage") ai->triage_ = TriageModel::load(ai->archive_->member("triage.bin"));
   else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
   if (ai->archive_->has("guard.bin")) ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
+  if (kind == "triage" && ai->triage_.uses_llama()) {
+    ai->base_ = base_of_bytes(ai->archive_->member("model.gguf"), path.string() + ": model.gguf", ai->archive_);
+    if (ai->base_.encoder->fingerprint() != ai->triage_.encoder_fingerprint())
+      bad_input("model.gguf is not the model that triage.bin was trained with", path.string(), "build the file again");
+    ai->triage_.set_encoder(ai->base_.encoder);
+  }
   return ai;
 }
 

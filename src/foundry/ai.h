@@ -7,6 +7,7 @@
 #include <string>
 
 #include "formats/archive.h"
+#include "foundry/base.h"
 #include "foundry/classify/text_classifier.h"
 #include "foundry/triage/triage_model.h"
 #include "guard/rails.h"
@@ -25,6 +26,7 @@ class Ai {
   const TriageModel& triage() const { return triage_; }          // REQUIRES: kind() is "triage"
   const TextClassifier& classifier() const { return classifier_; }  // REQUIRES: kind() is "classify"
   const Rails& rails() const { return rails_; }
+  const Base& base() const { return base_; }  // empty unless the AI reads with a language model
 
   // The object that `ingot classify --json` prints, whatever the rails say. triage: engineers, components (name, p), abstain,
   // why. classify: label, labels (name, p), abstain. Thread-safe.
@@ -34,6 +36,7 @@ class Ai {
 
  private:
   std::shared_ptr<const Archive> archive_;
+  Base base_;
   TriageModel triage_;
   TextClassifier classifier_;
   Rails rails_;

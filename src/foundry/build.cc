@@ -159,7 +159,8 @@ SplitData read_and_split(const Recipe& recipe) {
   return split;
 }
 
-json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const Rails& rails, const json& more, const std::filesystem::path& out) {
+json pack(const Recipe& recipe, const TriageModel& model, const Base& base, const SplitData& data, const Rails& rails, const json& more,
+          const std::filesystem::path& out) {
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
   report.update(more);
   ArchiveWriter writer;
@@ -172,6 +173,7 @@ json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data,
   writer.add("triage.bin", model.save());
   writer.add("guard.bin", rails.save());
   if (rails.topic()) writer.add("words.bin", WordVectors::shipped()->bytes());
+  if (model.uses_llama()) writer.add_view("model.gguf", base.bytes);
   writer.add("examples.jsonl", examples(recipe.name, data.test));
   writer.write(out);
   return report;
@@ -193,7 +195,9 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   say(fmt::format("read      {} records to learn from, {} later ones to be judged on, {} rows not used", data.train.size(), data.test.size(),
                   data.train_skipped + data.test_skipped));
   if (data.test.empty()) bad_input("there is no record to judge the AI on", "data.test", "give more records, or a test source");
+  const Base base = open_base(recipe.train.llama ? recipe.base : "none");
   TriageOptions options;
+  options.encoder = base.encoder;
   options.similar = recipe.train.similar;
   options.activity = recipe.train.activity;
   options.ablation = recipe.train.ablation;
@@ -214,7 +218,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   json guard;
   const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, {WordVectors::shipped()}, guard, say);
 
-  json report = pack(recipe, model, data, rails,
+  json report = pack(recipe, model, base, data, rails,
                      {{"evaluation", evaluation},
                       {"guard", guard},
                       {"signals", signals},

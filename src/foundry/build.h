@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "foundry/base.h"
 #include "foundry/recipe.h"
 #include "foundry/record.h"
 #include "foundry/triage/triage_model.h"
@@ -34,8 +35,9 @@ std::vector<std::string> explain(const Dataset& data);
 // met; nothing is written then. `say` receives each step's closing line.
 nlohmann::json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
 
-// Writes a triage AI with everything that belongs to it. more: what the report says beside name, kind and purpose.
-nlohmann::json pack(const Recipe& recipe, const TriageModel& model, const SplitData& data, const Rails& rails, const nlohmann::json& more,
+// Writes a triage AI with everything that belongs to it, the base too where the model uses it.
+// more: what the report says beside name, kind and purpose.
+nlohmann::json pack(const Recipe& recipe, const TriageModel& model, const Base& base, const SplitData& data, const Rails& rails, const nlohmann::json& more,
                     const std::filesystem::path& out);
 
 // The evaluation as a table for people: the AI beside the look-ups.

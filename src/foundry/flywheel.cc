@@ -96,6 +96,7 @@ json turn(const Ai& champion, const std::vector<Correction>& corrections, const 
     for (int i = 0; i < kWeight; ++i) enlarged.train.push_back(record);
   }
   TriageOptions options;
+  options.encoder = champion.base().encoder;
   options.similar = recipe.train.similar;
   options.activity = recipe.train.activity;
   options.ablation = recipe.train.ablation;
@@ -113,7 +114,7 @@ json turn(const Ai& champion, const std::vector<Correction>& corrections, const 
                                   safe && better ? "promoted" : "refused", data.test.size(), 100 * difference.mean, 100 * difference.low, 100 * difference.high,
                                   kept.size(), 100 * share(asked_after), 100 * share(asked_before));
   if (!safe || !better) return report;
-  pack(recipe, challenger, data, champion.rails(), {{"evaluation", evaluate_triage(challenger, data.test, data.test_skipped)}, {"turn", report}}, out);
+  pack(recipe, challenger, champion.base(), data, champion.rails(), {{"evaluation", evaluate_triage(challenger, data.test, data.test_skipped)}, {"turn", report}}, out);
   report["promoted"] = true;
   return report;
 }

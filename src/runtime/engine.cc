@@ -46,7 +46,8 @@ struct Engine::Sequence {
   Utf8Stream utf8;
   std::string held;                 // text that may turn out to begin a stop string
   Clock::time_point start = Clock::now();
-  bool finished = false;
+  bool ended = false;               // the engine is done with it, the pass may still look at it
+  bool finished = false;            // under the mutex: its caller may go
   std::exception_ptr error;
 
   Sequence(const Generation& r, GenerationResult& out, int64_t vocab) : request(r), result(out), sampler(r.sampling, r.prompt, vocab), tokens(r.prompt) {}
@@ -208,13 +209,12 @@ bool Engine::pass() {
     active = active_;
   }
   if (active.empty()) return false;
-  Sequence* current = nullptr;
   try {
     for (Sequence* s : active)
-      if (s->produced() > 0) take(*(current = s), 1);
+      if (s->produced() > 0) take(*s, 1);
     for (Sequence* s : active) {
       int64_t room = options_.rows - static_cast<int64_t>(ids.size());
-      if (s->produced() == 0 && room > 0) take(*(current = s), std::min(room, static_cast<int64_t>(s->tokens.size()) - s->stored));
+      if (s->produced() == 0 && room > 0) take(*s, std::min(room, static_cast<int64_t>(s->tokens.size()) - s->stored));
     }
     auto mark = arena_.mark();
     Context c{team_, arena_};
@@ -229,15 +229,22 @@ bool Engine::pass() {
     }
     arena_.release(mark);
     for (Sequence* s : active)
-      if (!s->finished) remember(*s);
+      if (!s->ended) remember(*s);
   } catch (...) {  // a pass that fails ends what was in it, not the engine
     for (Sequence* s : active)
-      if (!s->finished) {
+      if (!s->ended) {
         s->error = std::current_exception();
         finish(*s, FinishReason::kCancelled);
       }
     arena_.release({});
   }
+  std::lock_guard lock(mutex_);
+  for (Sequence* s : active)
+    if (s->ended) {
+      std::erase(active_, s);
+      s->finished = true;  // its caller may destroy it from here on
+    }
+  done_.notify_all();
   return true;
 }
 
@@ -291,10 +298,7 @@ void Engine::finish(Sequence& s, FinishReason reason) {
   if (!s.error) remember(s);
   for (int32_t page : s.pages) cache_.drop(page);
   s.pages.clear();
-  std::lock_guard lock(mutex_);
-  std::erase(active_, &s);
-  s.finished = true;
-  done_.notify_all();
+  s.ended = true;
 }
 
 }  // namespace ingot

@@ -22,7 +22,7 @@ constexpr float kCost = 0.5f, kDenseCost = 1.0f;
 constexpr double kRecentDays = 30, kSeasonDays = 180;  // half-lives
 constexpr size_t kFewest = 50;
 constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 
 std::string first_words(const std::string& text) {
   std::string line = text.substr(0, kQuoted);
@@ -32,15 +32,6 @@ std::string first_words(const std::string& text) {
   return line;
 }
 
-SparseRow dense_row(std::span<const float> vector) {
-  SparseRow row;
-  for (uint32_t i = 0; i < vector.size(); ++i) {
-    row.ids.push_back(i);
-    row.values.push_back(vector[i]);
-  }
-  return row;
-}
-
 size_t best_of(std::span<const float> values) { return std::max_element(values.begin(), values.end()) - values.begin(); }
 
 }  // namespace
@@ -48,6 +39,20 @@ size_t best_of(std::span<const float> values) { return std::max_element(values.b
 int TriageModel::find(const Head& head, const std::string& name) const {
   auto at = std::lower_bound(head.names.begin(), head.names.end(), name);
   return at != head.names.end() && *at == name ? static_cast<int>(at - head.names.begin()) : -1;
+}
+
+// Hidden states share a large common direction; standardised and of unit length they differ by what the text says.
+SparseRow TriageModel::dense_row(std::span<const float> vector) const {
+  SparseRow row;
+  double square = 0;
+  for (uint32_t i = 0; i < vector.size(); ++i) {
+    row.ids.push_back(i);
+    row.values.push_back((vector[i] - vector_mean_[i]) * vector_scale_[i]);
+    square += double(row.values[i]) * row.values[i];
+  }
+  const auto scale = static_cast<float>(1 / std::sqrt(std::max(square, 1e-20)));
+  for (float& value : row.values) value *= scale;
+  return row;
 }
 
 void TriageModel::learn(std::span<const Record> records, std::span<const std::vector<std::string>> words, std::span<const float> vectors,
@@ -63,6 +68,21 @@ void TriageModel::learn(std::span<const Record> records, std::span<const std::ve
   component_.names.assign(components.begin(), components.end());
   const size_t classes = std::max(engineers.size(), components.size());
   vocabulary_ = Vocabulary::build(words, std::min(kMostTerms, kMostWeights / classes));
+
+  vector_mean_.assign(vector_width_, 0.f);
+  vector_scale_.assign(vector_width_, 0.f);
+  const size_t n = records.size();
+  for (size_t j = 0; j < vector_width_; ++j) {
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const double value = vectors[i * vector_width_ + j];
+      sum += value;
+      square += value * value;
+    }
+    const double mean = sum / double(n);
+    vector_mean_[j] = static_cast<float>(mean);
+    vector_scale_[j] = static_cast<float>(1 / std::sqrt(std::max(square / double(n) - mean * mean, 1e-12)));
+  }
 
   past_.clear();
   past_ids_.clear();
@@ -299,7 +319,17 @@ TriageModel TriageModel::train(std::span<const Record> records, const TriageOpti
   model.component_.weights = weights[2];
   model.component_.plain_weights = weights[3];
   model.encoder_ = options.encoder;
+  if (!model.llama_) model.forget_encoder();  // what adds nothing is not packed
   return model;
+}
+
+void TriageModel::forget_encoder() {
+  encoder_.reset();
+  vector_width_ = 0;
+  fingerprint_.clear();
+  vector_mean_.clear();
+  vector_scale_.clear();
+  engineer_.dense = component_.dense = {};
 }
 
 TriageModel::Scores TriageModel::score(const Evidence& found) const {
@@ -419,6 +449,8 @@ std::string TriageModel::save() const {
   out.put<uint8_t>(llama_);
   out.put<uint64_t>(vector_width_);
   out.put(std::string_view(fingerprint_));
+  out.put(vector_mean_);
+  out.put(vector_scale_);
   return out.take();
 }
 
@@ -471,6 +503,9 @@ TriageModel TriageModel::load(std::span<const std::byte> bytes) {
   model.llama_ = in.get<uint8_t>();
   model.vector_width_ = in.get<uint64_t>();
   model.fingerprint_ = in.text();
+  model.vector_mean_ = in.vector<float>();
+  model.vector_scale_ = in.vector<float>();
+  in.require(model.vector_mean_.size() == model.vector_width_ && model.vector_scale_.size() == model.vector_width_);
   for (const Head* head : {&model.engineer_, &model.component_}) {
     in.require(head->dense.classes() == 0 || head->dense.features() == model.vector_width_);
   }

@@ -74,6 +74,7 @@ class TriageModel {
   std::string most_common_component() const;  // empty if there is none
 
   void set_encoder(std::shared_ptr<const TextEncoder> encoder) { encoder_ = std::move(encoder); }
+  const std::shared_ptr<const TextEncoder>& encoder() const { return encoder_; }
   std::string encoder_fingerprint() const { return fingerprint_; }
 
   std::string save() const;
@@ -101,7 +102,9 @@ class TriageModel {
     SparseRow dense;
   };
 
+  void forget_encoder();
   void learn(std::span<const Record> records, std::span<const std::vector<std::string>> words, std::span<const float> vectors, const TriageOptions& options);
+  SparseRow dense_row(std::span<const float> vector) const;
   Evidence evidence(const std::vector<std::string>& words, std::span<const float> vector) const;
   FusionCase features(const Head& head, const Evidence& evidence, bool engineers, std::span<const float> component_p) const;
   Scores score(const Evidence& evidence) const;
@@ -118,6 +121,7 @@ class TriageModel {
   double threshold_ = 0.5, unseen_ = 0;  // unseen_: share of held-out bugs whose engineer was new
   bool llama_ = false;
   size_t vector_width_ = 0;
+  std::vector<float> vector_mean_, vector_scale_;  // (width) what makes the encoder's vectors zero-mean, unit-variance over the records
   std::string fingerprint_;
   std::shared_ptr<const TextEncoder> encoder_;
 };

@@ -9,7 +9,7 @@
 namespace ingot {
 namespace {
 
-constexpr int64_t kWindow = 512, kRows = 1024;  // tokens of a window; rows of a pass, which bounds memory
+constexpr int64_t kWindow = 512, kPages = 64;  // tokens of a window; pages of a pass, which bound memory
 
 class LlamaEncoder : public TextEncoder {
  public:
@@ -24,14 +24,16 @@ class LlamaEncoder : public TextEncoder {
     const int64_t width = model_->config().width, limit = std::min(kWindow, model_->config().context);
     std::vector<float> out(texts.size() * static_cast<size_t>(width), 0.0f);
     if (windows) windows->assign(texts.size(), 0);
-    KvCache cache = model_->make_cache(2 * kRows + limit, CacheType::kF32);
+    KvCache cache = model_->make_cache(64 * kPages, CacheType::kF32);
     Batch batch;
     for (size_t t = 0; t < texts.size(); ++t) {
       auto ids = tokenizer_->encode(texts[t], false, true);
       if (ids.empty()) ids.push_back(std::max(tokenizer_->eos, 0));
       for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(limit)) {
         size_t count = std::min(ids.size() - at, static_cast<size_t>(limit));
-        if (batch.ids.size() + count > kRows) flush(batch, cache, out);
+        auto pages = static_cast<int64_t>(count + 63) / 64;
+        if (batch.pages + pages > kPages) flush(batch, cache, out);
+        batch.pages += pages;
         batch.windows.push_back({t, std::vector<int32_t>(ids.begin() + static_cast<long>(at), ids.begin() + static_cast<long>(at + count))});
         batch.ids.insert(batch.ids.end(), batch.windows.back().ids.begin(), batch.windows.back().ids.end());
         if (windows) ++(*windows)[t];
@@ -56,6 +58,7 @@ class LlamaEncoder : public TextEncoder {
   struct Batch {
     std::vector<Window> windows;
     std::vector<int32_t> ids;
+    int64_t pages = 0;
   };
 
   // Adds each window's sum of hidden states to its text's row; the length of the row is set at the end, so a sum is a mean.
