@@ -15,6 +15,7 @@ void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_pretrain(CLI::App& app);
+void add_route(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
@@ -35,6 +36,7 @@ CommandList commands() {
       add_pack,
       add_perplexity,
       add_pretrain,
+      add_route,
       add_serve,
       add_tokenize,
       add_tokenizer,

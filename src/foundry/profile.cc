@@ -122,8 +122,11 @@ similar = true            # similar past bugs
 activity = true           # who was lately active where
 ablation = true           # measure what each signal adds; drop what adds nothing
 
-[guard]                   # this version has no rails; it refuses any other word here
-topic = "off"
+[guard]                   # each rail off, watch or block; private data may also be masked
+topic = "block"           # a question that is no bug is declined with a reason
+topic_keep = 0.99         # share of bugs that must pass
+topic_stop = 0.98         # bugs come in other words than these: as generous as still stops this share of other subjects
+private_data = "off"
 
 [gate]
 engineer_top1 = 0.0       # pack nothing that is right less often, from 0 to 1

@@ -62,6 +62,7 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
   }
   TopicOptions options;
   options.keep = recipe.guard.topic_keep;
+  options.stop = recipe.guard.topic_stop;
   options.seed = static_cast<uint64_t>(recipe.train.seed);
   options.encoders = encoders;
 
@@ -78,6 +79,10 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
   }
   std::vector<std::string> own = train;
   own.insert(own.end(), recipe.guard.examples.begin(), recipe.guard.examples.end());
+  if (recipe.kind == "triage") {
+    const auto phrases = shipped_bug_phrases();
+    own.insert(own.end(), phrases.begin(), phrases.end());
+  }
   const TopicRail judged = TopicRail::train(own, seen, options);
   if (learn_all) own.insert(own.end(), test.begin(), test.end());
   Rails rails(settings, TopicRail::train(own, background, options));

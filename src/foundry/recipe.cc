@@ -107,6 +107,7 @@ const std::map<std::string, Setter>& setters() {
       {"guard.private_data", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.private_data = mode_value(n, p, true); }},
       {"guard.injection", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.injection = mode_value(n, p); }},
       {"guard.topic_keep", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.topic_keep = share_value(n, p, 0.5, 0.999); }},
+      {"guard.topic_stop", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.topic_stop = share_value(n, p, 0, 0.999); }},
       {"guard.examples", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.examples = list_value(n, p); }},
       {"guard.never", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.never = list_value(n, p); }},
       {"guard.words",

@@ -37,6 +37,7 @@ struct Recipe {
     RailMode private_data = RailMode::off;
     RailMode injection = RailMode::off;
     double topic_keep = 0.97;            // share of on-topic text the threshold must keep on held-out text
+    double topic_stop = 0;               // 0, or the share of other subjects that lets the threshold sink below topic_keep
     std::vector<std::string> examples;   // more texts that are on topic
     std::vector<std::string> never;      // texts that are not
     std::vector<std::string> words;      // words and RE2 patterns that must not occur

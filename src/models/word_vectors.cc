@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <mutex>
 
 #include "core/files.h"
@@ -19,6 +20,12 @@ bool is_word(unsigned char c) { return c >= 0x80 || (c >= 'a' && c <= 'z') || (c
 }  // namespace
 
 std::shared_ptr<const WordVectors> WordVectors::load(std::span<const std::byte> bytes) {
+  // Ten AIs that carry the same table hold it in memory once.
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<const WordVectors>> kept;
+  const std::string fingerprint = "words-" + hex(sha256(bytes)).substr(0, 16);
+  std::lock_guard lock(mutex);
+  if (auto known = kept[fingerprint].lock()) return known;
   auto table = std::make_shared<WordVectors>();
   table->bytes_.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   BlobReader in(std::as_bytes(std::span(table->bytes_)), "words.bin");
@@ -35,7 +42,8 @@ std::shared_ptr<const WordVectors> WordVectors::load(std::span<const std::byte> 
     table->ids_.emplace(table->pieces_[i], i);
     table->longest_ = std::max(table->longest_, table->pieces_[i].size());
   }
-  table->fingerprint_ = "words-" + hex(sha256(bytes)).substr(0, 16);
+  table->fingerprint_ = fingerprint;
+  kept[fingerprint] = table;
   return table;
 }
 

@@ -34,8 +34,35 @@ json parsed(const std::string& body) {
   return object;
 }
 
+// A body's "input" as texts.
+std::vector<std::string> inputs_of(const json& body) {
+  const json input = body.value("input", json());
+  if (input.is_string()) return {input.get<std::string>()};
+  if (input.is_array() && std::all_of(input.begin(), input.end(), [](const json& one) { return one.is_string(); })) return input.get<std::vector<std::string>>();
+  throw Refusal{400, "\"input\" must be a text or a list of texts"};
+}
+
+bool stopped(const json& answer) { return answer.contains("guard") && !answer["guard"]["allowed"].get<bool>(); }
+
+json object_of(const Verdict& verdict) {
+  return {{"allowed", verdict.allowed}, {"rail", verdict.rail.empty() ? json() : json(verdict.rail)}, {"score", verdict.score ? json(*verdict.score) : json()},
+          {"reason", verdict.reason}, {"watched", verdict.watched}, {"ms", verdict.ms}};
+}
+
 // The ranking as a person would say it.
 std::string in_words(const json& answer) {
+  if (stopped(answer)) {
+    std::string text = fmt::format("I cannot help with that: {}.", answer["guard"]["reason"].get<std::string>());
+    if (answer["guard"].contains("ask")) text += fmt::format(" Ask {}.", answer["guard"]["ask"].get<std::string>());
+    return text;
+  }
+  if (answer.contains("labels")) {
+    std::string text = answer["abstain"].get<bool>() ? "I am not sure enough. The likeliest would be:\n" : "";
+    for (size_t i = 0; i < std::min<size_t>(3, answer["labels"].size()); ++i) {
+      text += fmt::format("{}. {} ({:.0f} %)\n", i + 1, answer["labels"][i]["name"].get<std::string>(), 100 * answer["labels"][i]["p"].get<double>());
+    }
+    return text;
+  }
   const auto& engineers = answer["engineers"];
   if (engineers.empty()) return "I know no engineers.";
   std::string text;
@@ -72,6 +99,63 @@ Service::Service(std::vector<std::shared_ptr<const Ai>> ais, std::filesystem::pa
     if (!data_.empty()) logs_[name] = std::make_unique<FeedbackLog>(data_ / name / "feedback.jsonl");
   }
   session_ = fmt::format("{:08x}", std::random_device()());
+  renew_router();
+}
+
+void Service::renew_router() {
+  routed_.clear();
+  std::vector<std::shared_ptr<const Rails>> rails;
+  for (const auto& [name, ai] : ais_) {
+    routed_.push_back(name);
+    rails.emplace_back(ai, &ai->rails());
+  }
+  router_ = std::make_shared<const Router>(std::move(rails));
+}
+
+std::string Service::other_ai(const std::string& text, const std::string& not_this) const {
+  std::shared_ptr<const Router> router;
+  std::vector<std::string> names;
+  {
+    std::lock_guard lock(mutex_);
+    router = router_;
+    names = routed_;
+  }
+  if (names.size() < 2) return "";
+  const Route route = router->route(text);
+  return route.best && names[*route.best] != not_this ? names[*route.best] : "";
+}
+
+Service::Reply Service::guard_check(const json& body) {
+  const std::shared_ptr<const Ai> ai = find(body);
+  json data = json::array();
+  for (const std::string& text : inputs_of(body)) {
+    const Verdict verdict = ai->rails().check(text);
+    json one = object_of(verdict);
+    one["index"] = data.size();
+    if (verdict.rail == "topic") {
+      if (const std::string other = other_ai(text, ai->name()); !other.empty()) one["ask"] = other;
+    }
+    data.push_back(std::move(one));
+  }
+  return {200, json{{"object", "list"}, {"model", ai->name()}, {"ai", ai->hash()}, {"data", data}}.dump(-1, ' ', false, json::error_handler_t::replace)};
+}
+
+Service::Reply Service::route_question(const json& body) {
+  std::shared_ptr<const Router> router;
+  std::vector<std::string> names;
+  {
+    std::lock_guard lock(mutex_);
+    router = router_;
+    names = routed_;
+  }
+  json data = json::array();
+  for (const std::string& text : inputs_of(body)) {
+    const Route route = router->route(text);
+    json scores = json::object();
+    for (size_t i = 0; i < names.size(); ++i) scores[names[i]] = route.scores[i];
+    data.push_back({{"index", data.size()}, {"ai", route.best ? json(names[*route.best]) : json()}, {"scores", scores}});
+  }
+  return {200, json{{"object", "list"}, {"data", data}}.dump()};
 }
 
 std::string Service::answer_id(const char* prefix) { return fmt::format("{}-{}{:08x}", prefix, session_, answers_++); }
@@ -159,6 +243,7 @@ void Service::run_turn(std::string name) {
       report["file"] = file.string();
       std::lock_guard lock(mutex_);
       ais_[name] = std::move(next);
+      renew_router();
     }
   } catch (const std::exception& error) {
     report = {{"promoted", false}, {"verdict", std::string("the turn failed, the champion stays: ") + error.what()}};
@@ -176,7 +261,9 @@ Service::Reply Service::fly(const HttpRequest& request) {
     for (const auto& [name, report] : turns_) result["turns"][name] = json::parse(report);
     return {200, result.dump()};
   }
-  const std::string name = find(parsed(request.body))->name();
+  const auto ai = find(parsed(request.body));
+  const std::string name = ai->name();
+  if (ai->kind() != "triage") throw Refusal{409, fmt::format("the flywheel does not turn AIs of kind \"{}\" yet", ai->kind())};
   if (busy_.exchange(true)) throw Refusal{409, "a turn is under way; see GET /v1/fly"};
   if (turning_.joinable()) turning_.join();
   turning_ = std::thread([this, name] { run_turn(name); });
@@ -186,20 +273,20 @@ Service::Reply Service::fly(const HttpRequest& request) {
 Service::Reply Service::classify(const json& body) {
   const std::shared_ptr<const Ai> held = find(body);
   const Ai& ai = *held;
-  std::vector<std::string> inputs;
-  const json input = body.value("input", json());
-  if (input.is_string()) inputs = {input.get<std::string>()};
-  else if (input.is_array() && std::all_of(input.begin(), input.end(), [](const json& one) { return one.is_string(); })) inputs = input.get<std::vector<std::string>>();
-  else throw Refusal{400, "\"input\" must be a text or a list of texts"};
+  const std::vector<std::string> inputs = inputs_of(body);
   json data = json::array();
   for (size_t i = 0; i < inputs.size(); ++i) {
-    json one = ai.classify(inputs[i]);
+    json one = ai.answer(inputs[i]);
+    const bool triage = ai.kind() == "triage";
     json probs = json::array();
-    for (const auto& candidate : one["engineers"]) probs.push_back(candidate["p"]);
+    for (const auto& candidate : one[triage ? "engineers" : "labels"]) probs.push_back(candidate["p"]);
     one["index"] = i;
-    one["label"] = one["engineers"].empty() ? json() : one["engineers"][0]["name"];
+    if (triage) one["label"] = one["engineers"].empty() ? json() : one["engineers"][0]["name"];
     one["probs"] = probs;
-    one["num_classes"] = ai.triage().engineers().size();
+    one["num_classes"] = triage ? ai.triage().engineers().size() : ai.classifier().labels().size();
+    if (stopped(one) && one["guard"]["rail"] == "topic") {
+      if (const std::string other = other_ai(inputs[i], ai.name()); !other.empty()) one["guard"]["ask"] = other;
+    }
     data.push_back(std::move(one));
   }
   const std::string id = answer_id("classify");
@@ -227,7 +314,14 @@ Service::Reply Service::chat(const json& body) {
     }
   }
   if (text.empty()) throw Refusal{400, "no message of the user holds a text"};
-  const std::string answer = in_words(ai.classify(text)), id = answer_id("chatcmpl");
+  json result = ai.answer(text);
+  const bool declined = stopped(result);
+  if (declined && result["guard"]["rail"] == "topic") {
+    if (const std::string other = other_ai(text, ai.name()); !other.empty()) result["guard"]["ask"] = other;
+  }
+  const std::string answer = in_words(result), id = answer_id("chatcmpl");
+  const json guard = result.value("guard", json());
+  const char* finish = declined ? "content_filter" : "stop";
   remember(id, ai.name(), text);
   // A ranking is not generated token by token: usage counts words of the question, and says nothing of the answer.
   if (body.value("stream", json()) == true) {
@@ -239,11 +333,11 @@ Service::Reply Service::chat(const json& body) {
     };
     event({{"role", "assistant"}, {"content", ""}}, nullptr);
     event({{"content", answer}}, nullptr);
-    event(json::object(), "stop");
+    event(json::object(), finish);
     return {200, events + "data: [DONE]\n\n", "text/event-stream"};
   }
   const json reply = {{"id", id}, {"object", "chat.completion"}, {"created", now()}, {"model", ai.name()}, {"system_fingerprint", ai.hash().substr(0, 16)},
-                      {"choices", {{{"index", 0}, {"message", {{"role", "assistant"}, {"content", answer}}}, {"finish_reason", "stop"}}}},
+                      {"choices", {{{"index", 0}, {"message", {{"role", "assistant"}, {"content", answer}}}, {"finish_reason", finish}}}}, {"guard", guard},
                       {"usage", {{"prompt_tokens", 0}, {"completion_tokens", 0}, {"total_tokens", 0}}}};
   return {200, reply.dump(-1, ' ', false, json::error_handler_t::replace)};
 }
@@ -274,6 +368,8 @@ Service::Reply Service::route(const HttpRequest& request) {
   }
   if (path == "/classify" || path == "/v1/classify") return only(post), classify(parsed(request.body));
   if (path == "/v1/chat/completions") return only(post), chat(parsed(request.body));
+  if (path == "/v1/guard/check") return only(post), guard_check(parsed(request.body));
+  if (path == "/v1/route") return only(post), route_question(parsed(request.body));
   if (path == "/v1/feedback") return only(post), feedback(parsed(request.body));
   if (path == "/v1/fly") return only(get || post), fly(request);
   throw Refusal{404, fmt::format("there is no route {}", path)};

@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "foundry/ai.h"
+#include "guard/topic/router.h"
 #include "net/http_server.h"
 #include "store/feedback_log.h"
 
@@ -39,6 +40,11 @@ class Service {
   Reply route(const HttpRequest& request);
   Reply classify(const nlohmann::json& body);
   Reply chat(const nlohmann::json& body);
+  Reply guard_check(const nlohmann::json& body);
+  Reply route_question(const nlohmann::json& body);
+  void renew_router();                              // REQUIRES: mutex_ is held, or nobody else is there yet
+  // Name of another AI whose subject the text is, empty if there is none.
+  std::string other_ai(const std::string& text, const std::string& not_this) const;
   Reply feedback(const nlohmann::json& body);
   Reply fly(const HttpRequest& request);
   void run_turn(std::string name);
@@ -49,8 +55,10 @@ class Service {
   struct Answered {
     std::string model, text;
   };
-  mutable std::mutex mutex_;  // guards ais_, answered_, order_, turns_
+  mutable std::mutex mutex_;  // guards ais_, router_, answered_, order_, turns_
   std::map<std::string, std::shared_ptr<const Ai>> ais_;  // replaced whole on promotion; requests keep the one they began with
+  std::shared_ptr<const Router> router_;                  // over ais_, in its order
+  std::vector<std::string> routed_;                       // their names
   std::unordered_map<std::string, Answered> answered_;    // the latest answers, so that feedback can cite an id
   std::deque<std::string> order_;
   std::map<std::string, std::string> turns_;              // model -> report of its last turn, JSON

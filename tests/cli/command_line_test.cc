@@ -111,6 +111,29 @@ TEST_F(CommandLine, WrongsHaveTheirExitCodes) {
   EXPECT_EQ(shell(kIngot + " nonsense").code, 2);
 }
 
+TEST_F(CommandLine, GuardAndRouteSayWhoseQuestionItIs) {
+  const Ran lines = shell("printf 'own11w common12w own13w common3w\\nwho should win the next election\\n' | " + kIngot + " guard check " + path("a.ingot") + " --json 2>/dev/null");
+  ASSERT_EQ(lines.code, 0) << lines.out;
+  std::istringstream in(lines.out);
+  std::vector<nlohmann::json> verdicts;
+  for (std::string line; std::getline(in, line);) verdicts.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(verdicts.size(), 2u);
+  EXPECT_TRUE(verdicts[0]["allowed"].get<bool>());
+  EXPECT_FALSE(verdicts[1]["allowed"].get<bool>());
+  EXPECT_EQ(verdicts[1]["rail"], "topic");
+  EXPECT_FALSE(verdicts[1]["reason"].get<std::string>().empty());
+  for (const char* key : {"score", "ms"}) EXPECT_TRUE(verdicts[0][key].is_number()) << key;
+  const Ran routed = shell("printf 'own11w common12w own13w common3w\\nwho should win the next election\\n' | " + kIngot + " route " + path("a.ingot") + " --json 2>/dev/null");
+  ASSERT_EQ(routed.code, 0) << routed.out;
+  std::istringstream routes(routed.out);
+  std::string first, second;
+  std::getline(routes, first);
+  std::getline(routes, second);
+  EXPECT_EQ(nlohmann::json::parse(first)["ai"], "triage");
+  EXPECT_TRUE(nlohmann::json::parse(second)["ai"].is_null());
+  EXPECT_TRUE(nlohmann::json::parse(second)["scores"].contains("triage"));
+}
+
 TEST_F(CommandLine, NewWritesARecipeThatBuilds) {
   const Ran made = shell(kIngot + " new " + path("fresh") + " --from csv:" + path("train.csv") + kMap);
   ASSERT_EQ(made.code, 0) << made.out;

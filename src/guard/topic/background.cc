@@ -68,12 +68,21 @@ Background read_background(std::string_view subjects, std::string_view words, in
   return result;
 }
 
-Background shipped_background() {
+namespace {
+
+Background shipped(const char* subjects, const char* words, int most) {
   const auto folder = share_dir() / "recipes/background";
-  if (!std::filesystem::exists(folder / "subjects.txt")) {
-    throw Error(ErrorKind::environment, "the texts of other subjects are missing, without which no topic rail can be made", folder.string(), "install Ingot's share folder beside the binary");
+  for (const char* name : {subjects, words}) {
+    if (!std::filesystem::exists(folder / name)) {
+      throw Error(ErrorKind::environment, "texts are missing without which no topic rail can be made", (folder / name).string(), "install Ingot's share folder beside the binary");
+    }
   }
-  return read_background(read_file(folder / "subjects.txt"), read_file(folder / "words.txt"));
+  return read_background(read_file(folder / subjects), read_file(folder / words), most);
 }
+
+}  // namespace
+
+Background shipped_background() { return shipped("subjects.txt", "words.txt", 4); }
+std::vector<std::string> shipped_bug_phrases() { return shipped("bugs.txt", "bug_words.txt", 8).texts; }
 
 }  // namespace ingot

@@ -21,4 +21,7 @@ Background read_background(std::string_view subjects, std::string_view words, in
 // recipes/background of this installation. Throws Error (environment) when it is not there.
 Background shipped_background();
 
+// How people report bugs in plain words, whatever their software: what an AI of kind "triage" is asked beside what its data say.
+std::vector<std::string> shipped_bug_phrases();
+
 }  // namespace ingot

@@ -192,14 +192,19 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   std::vector<float> scaled(features.size());
   for (size_t i = 0; i < features.size(); ++i) scaled[i] = (features[i] - rail.centre_[i % signals]) / rail.spread_[i % signals];
   rail.weights_ = fit_logistic(scaled, signals, is_own, 1.0);
-  std::vector<double> odds;
+  std::vector<double> odds, odds_of_others;
   for (size_t i = 0; i < n; ++i) {
-    if (is_own[i]) odds.push_back(log_odds(rail.weights_, {features.data() + i * signals, signals}, rail.centre_, rail.spread_));
+    (is_own[i] ? odds : odds_of_others).push_back(log_odds(rail.weights_, {features.data() + i * signals, signals}, rail.centre_, rail.spread_));
   }
   std::sort(odds.begin(), odds.end());
   size_t dropped = static_cast<size_t>((1 - options.keep) * static_cast<double>(odds.size()));
   while (dropped > 0 && Rate{odds.size() - dropped, odds.size()}.low(1.645) < options.keep) --dropped;
   rail.threshold_ = odds[dropped] - (dropped == 0 ? 0.1 : 0);
+  if (options.stop > 0) {
+    std::sort(odds_of_others.begin(), odds_of_others.end());
+    const auto at = static_cast<size_t>(options.stop * static_cast<double>(odds_of_others.size()));
+    rail.threshold_ = std::min(rail.threshold_, odds_of_others[std::min(at, odds_of_others.size() - 1)] + 1e-6);
+  }
   // Packed: what has seen everything.
   rail.words_ = fit_margin(texts.rows, everything, texts.own, kWordCost, options.seed);
   to_grid(rail.words_, rail.word_scale_);
@@ -234,12 +239,22 @@ void TopicRail::judge(const HashedRow& row, std::span<const std::vector<float>> 
 }
 
 TopicRail::Evidence TopicRail::evidence(const std::string& text) const {
+  std::map<std::string, std::vector<float>> none;
+  return evidence(text, none);
+}
+
+TopicRail::Evidence TopicRail::evidence(const std::string& text, std::map<std::string, std::vector<float>>& vectors) const {
   Evidence evidence;
   evidence.row = hashed_features(normalise_text(text));
   for (const Space& space : spaces_) {
+    if (const auto known = vectors.find(space.fingerprint); known != vectors.end()) {
+      evidence.vectors.push_back(known->second);
+      continue;
+    }
     if (!space.encoder) throw Error(ErrorKind::environment, "the encoder of the topic rail is missing", space.fingerprint, "pull it, or build again without it");
     evidence.vectors.push_back(space.encoder->encode({&text, 1}));
     to_grid(evidence.vectors.back());
+    vectors[space.fingerprint] = evidence.vectors.back();
   }
   return evidence;
 }

@@ -2,6 +2,7 @@
 // nearest neighbours over hashed n-grams and sentence vectors, weighed by cross-validation, as one calibrated probability.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,8 +17,11 @@ namespace ingot {
 
 struct TopicOptions {
   double keep = 0.97;       // share of own text that must pass, held at the lower 95 % bound on cross-validated text
+  // 0, or: the threshold sinks below what `keep` asks for as long as this share of the background is still stopped, for AIs
+  // whose questions come in other words than the texts that they have learnt from.
+  double stop = 0;
   uint64_t seed = 1;
-  size_t most_own = 4000;   // own texts beyond are drawn from at random
+  size_t most_own = 2500;   // own texts beyond are drawn from at random
   std::vector<std::shared_ptr<const TextEncoder>> encoders;  // may be empty: n-grams alone
 };
 
@@ -41,9 +45,12 @@ class TopicRail {
     std::vector<std::vector<float>> vectors;  // (spaces)(width)
   };
   Evidence evidence(const std::string& text) const;
+  // vectors: by fingerprint, what earlier rails have already had encoded for the same text; added to.
+  Evidence evidence(const std::string& text, std::map<std::string, std::vector<float>>& vectors) const;
   double excess(const Evidence& evidence) const;
   size_t spaces() const { return spaces_.size(); }
   std::string fingerprint(size_t space) const { return spaces_[space].fingerprint; }
+  const std::shared_ptr<const TextEncoder>& encoder(size_t space) const { return spaces_[space].encoder; }
   size_t width(size_t space) const { return spaces_[space].width; }
   std::span<const float> own_vectors(size_t space) const { return spaces_[space].own; }  // (own texts, width)
 

@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "foundry/ai.h"
+#include "guard/topic/router.h"
+
+namespace ingot {
+
+void add_route(CLI::App& app) {
+  struct Options {
+    std::vector<std::string> files;
+    bool json = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("route", "Which of several AIs each line of standard input belongs to, or none");
+  command->add_option("files", options->files, "NAME.ingot...")->required();
+  command->add_flag("--json", options->json, "one JSON object a line: ai (or null), scores");
+  command->callback([options] {
+    using nlohmann::json;
+    std::vector<std::string> names;
+    std::vector<std::shared_ptr<const Rails>> rails;
+    std::set<std::string> seen;
+    for (const std::string& file : options->files) {
+      const auto ai = Ai::open(file);
+      if (!ai->rails().topic()) throw Error(ErrorKind::input, "this AI has no topic rail, so nothing says what it is for", file, "build it with --set guard.topic=block");
+      if (!seen.insert(ai->name()).second) throw Error(ErrorKind::usage, fmt::format("two of the files are named \"{}\"", ai->name()), file, "give each recipe its own name");
+      names.push_back(ai->name());
+      rails.emplace_back(ai, &ai->rails());
+    }
+    const Router router(rails);
+    for (std::string line; std::getline(std::cin, line);) {
+      const Route route = router.route(line);
+      if (options->json) {
+        json scores = json::object();
+        for (size_t i = 0; i < names.size(); ++i) scores[names[i]] = route.scores[i];
+        fmt::print("{}\n", json{{"ai", route.best ? json(names[*route.best]) : json()}, {"scores", scores}}.dump());
+      } else {
+        fmt::print("{:<24} {}\n", route.best ? names[*route.best] : "-", line);
+      }
+      std::fflush(stdout);
+    }
+  });
+}
+
+}  // namespace ingot

@@ -1,0 +1,34 @@
+// Which of several AIs a question belongs to: the topic rails' own scores, sharpened by telling the AIs' texts from each other.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "guard/rails.h"
+
+namespace ingot {
+
+struct Route {
+  std::optional<size_t> best;   // of the AIs whose topic rail lets the text pass; empty: it is for none of them
+  std::vector<double> scores;   // (AIs) 0 to 1; an AI without a topic rail has 0 and is never named
+};
+
+class Router {
+ public:
+  // Keeps the rails alive. AIs that share an encoder are told apart by margins between their own texts, learnt here.
+  explicit Router(std::vector<std::shared_ptr<const Rails>> ais);
+
+  // Never throws for a text; a rail that cannot run names nobody. Thread-safe.
+  Route route(const std::string& text) const;
+  size_t size() const { return ais_.size(); }
+
+ private:
+  std::vector<std::shared_ptr<const Rails>> ais_;
+  std::string fingerprint_;      // the space in which the AIs are told apart; empty: none that two of them share
+  std::vector<Margin> margins_;  // (AIs), empty weights for those that lack the space
+};
+
+}  // namespace ingot
