@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Writes the textual first inputs of the fuzz targets: tools/make_fuzz_seeds.py tests/fuzz/corpus"""
+import gzip
+import json
+import pathlib
+import struct
+import sys
+
+out = pathlib.Path(sys.argv[1])
+
+
+def seed(target, name, data):
+    (out / target).mkdir(parents=True, exist_ok=True)
+    (out / target / name).write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+bugzilla = {"bugs": [{"id": 7, "summary": "crash", "assigned_to": "ann@x.org", "component": "Core", "product": "P",
+                      "creation_time": "2002-07-01T11:46:38Z", "status": "RESOLVED", "description": "it falls"}]}
+github = [{"number": 3, "title": "fails", "body": "always", "assignee": {"login": "bob"}, "assignees": [{"login": "bob"}],
+           "labels": [{"name": "area/io"}], "created_at": "2020-01-02T03:04:05Z", "state": "closed"}]
+jira = {"issues": [{"key": "A-1", "fields": {"summary": "s", "description": "d", "assignee": {"name": "cy", "displayName": "Cy"},
+                                            "components": [{"name": "ui"}], "created": "2019-03-12T15:45:00.000+0000"}}]}
+seed("tracker", "bugzilla", b"\0" + json.dumps(bugzilla).encode())
+seed("tracker", "bugzilla_csv", b"\0Bug ID,Summary,Assignee,Component,Opened\n1,\"a, b\",ann,Core,2002-01-02 03:04:05\n")
+seed("tracker", "github", b"\1" + json.dumps(github).encode())
+seed("tracker", "github_lines", b"\1" + json.dumps(github[0]).encode() + b"\n" + json.dumps({**github[0], "pull_request": {}}).encode())
+seed("tracker", "jira", b"\2" + json.dumps(jira).encode())
+seed("tracker", "jira_csv", b"\2Issue key,Summary,Assignee,Component/s,Created\nA-1,s,cy,ui,12/Mar/19 3:45 PM\n")
+
+seed("csv", "plain", "Bug ID,Assignee,Summary,Description,Opened\n1,ann,crash,\"two\nlines, \"\"quoted\"\"\",2002-07-01 11:46:38 EST\n2,,x,y,z\n")
+seed("csv", "semicolons", "text;engineer;time\r\na;b;1\r\n")
+seed("csv", "utf16", "text,engineer\nab\u00e9,c\n".encode("utf-16"))
+seed("csv", "latin", b"text,engineer\ncaf\xe9,d\n")
+seed("csv", "ragged", "text,engineer\n\"open quote,b\nc\n,,,,\n")
+seed("jsonl", "plain", '{"id":1,"text":"a","engineer":"b","time":"2002-01-01"}\n{"text":["x"],"engineer":{"n":1}}\nnot json\n\n{"text":null}\n')
+seed("jsonl", "deep", '{"text":' + "[" * 200 + "]" * 200 + "}\n")
+
+changelog = ("one (1.2-3) unstable; urgency=medium\n\n  [ Ann Lee ]\n  * Fix a crash (Closes: #12)\n  * New upstream\n    - more\n\n"
+             " -- Bob Ray <bob@x.org>  Mon, 01 Jul 2002 11:46:38 +0200\n\none (1.2-2) unstable; urgency=low\n\n  * First\n\n -- Ann <a@x>  Sun, 30 Jun 2002 11:46:38 +0000\n")
+seed("changelog", "plain", changelog)
+seed("changelog", "packed", gzip.compress(changelog.encode(), mtime=0))
+
+seed("recipe", "triage", 'name = "bugs"\nkind = "triage"\npurpose = "p"\n[data]\nsources = ["csv:a.csv"]\nmap = "id=A"\nholdout = 0.2\n[guard]\ntopic = "block"\nwords = ["a+"]\nexamples = ["x"]\n[gate]\nengineer_top1 = 0.3\n')
+seed("recipe", "set", 'gate.engineer_top1=0.5\nkind = "classify"\n[train]\nseed = 3\n')
+seed("recipe", "odd", 'a.b.c = {d = [1, {e = 2}], f = 1979-05-27T07:32:00Z}\n[[data]]\nname = """\nx"""\n')
+
+for i, text in enumerate(["1025526398", "1025526398000", "2002-07-01T11:46:38Z", "2002-07-01 11:46:38 EST", "Mon, 01 Jul 2002 11:46:38 +0200",
+                          "12/Mar/19 3:45 PM", "2019-03-12T15:45:00.000+0000", "2002-02-30", "99999999999999999999", "-62135596800",
+                          "id=Bug ID,engineer=Assignee,text=Summary+Description"]):
+    seed("time", f"t{i}", text)
+
+private = ["mail ann.lee@example.org or +44 20 7946 0958", "card 4111 1111 1111 1111 and IBAN GB82 WEST 1234 5698 7654 32", "SSN 078-05-1120, DNI 12345678Z, X1234567L",
+           "AKIA" + "IOSFODNN7EXAMPLE" + " key", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----", "password=hunter22 token: Zx9vQ2mK8pL4rT7wY1", "\xff\xfe@\u00e9.org 1.2.3.4"]
+for i, text in enumerate(private):
+    seed("private_data", f"p{i}", text)
+
+for i, text in enumerate(["Hello world's 12345 \n\n  x\t", "\u4f60\u597d \u0645\u0631 \U0001f600\u200d", b"\xff\xc3\xe2\x82 \xf0\x9f\x98 a\xed\xa0\x80", "a\u0301 \u00a0 'LL don't"]):
+    seed("utf8", f"u{i}", text)
+
+bodies = {0: {"model": "bugs", "input": "word01"}, 1: {"input": ["a", "b"]},
+          2: {"model": "bugs", "stream": True, "messages": [{"role": "user", "content": "word12 word13"}]},
+          3: {"input": "a", "label": {"engineer": "person1", "component": "c"}}, 4: {"model": "bugs"}}
+for which, body in bodies.items():
+    seed("http", f"b{which}", bytes([which]) + json.dumps(body).encode())
+seed("http", "parts", b"\2" + json.dumps({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]}).encode())
+seed("http", "path", b"\x87/v1/models%2f..%00+a")
+seed("http", "models", b"\x85")
+
+manifest = {"format": 1, "kind": "triage", "name": "bugs", "root": "@", "prefix": 0, "provenance": {},
+            "members": [{"name": "recipe.toml", "size": 1, "sha256": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"}]}
+seed("archive", "manifest", json.dumps(manifest))
+seed("archive", "newer", json.dumps({**manifest, "format": 2}))
+name = b"a/b"  # a directory alone: the page padding would be all of a whole file
+local = struct.pack("<IHHHHHIIIHH", 0x04034b50, 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0) + name
+central = struct.pack("<IHHHHHHIIIHHHHHII", 0x02014b50, 45, 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0) + name
+end = struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 1, 1, len(central), len(local), 0)
+seed("archive", "directory", local + central + end)
