@@ -187,9 +187,6 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
     throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
   }
   if (recipe.kind == "classify") return build_classify(recipe, out, say);
-  if (recipe.base != "none") {
-    throw Error(ErrorKind::recipe, fmt::format("this version cannot load the base \"{}\" yet", recipe.base), "base", "use base = \"none\"");
-  }
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   SplitData data = read_and_split(recipe);
