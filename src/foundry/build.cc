@@ -206,9 +206,9 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   say(fmt::format("trained   {} engineers, {} components, in {:.1f} s", model.engineers().size(), model.components().size(), trained));
   json signals = json::array();
   for (const SignalGain& gain : model.gains()) {
-    say(fmt::format("signal    {:<20} adds {:+.1f} points of engineer top-1 (95 %: {:+.1f} to {:+.1f}){}", gain.signal, 100 * gain.gain, 100 * gain.low,
-                    100 * gain.high, gain.kept ? "" : ": dropped"));
-    signals.push_back({{"signal", gain.signal}, {"gain", gain.gain}, {"low", gain.low}, {"high", gain.high}, {"kept", gain.kept}});
+    say(fmt::format("signal    {:<9} {:<36}{:+6.1f} points of top-1 (95 %: {:+.1f} to {:+.1f}), {:+.1f} of mean rank{}", gain.of, gain.signal, 100 * gain.gain,
+                    100 * gain.low, 100 * gain.high, 100 * gain.rank_gain, gain.kept ? "" : ": dropped"));
+    signals.push_back({{"of", gain.of}, {"signal", gain.signal}, {"rank_gain", gain.rank_gain}, {"gain", gain.gain}, {"low", gain.low}, {"high", gain.high}, {"kept", gain.kept}});
   }
   const json evaluation = evaluate_triage(model, data.test, data.test_skipped);
   say("evaluated on " + std::to_string(data.test.size()) + " bugs it never saw:\n" + evaluation_table(evaluation));

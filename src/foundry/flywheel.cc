@@ -34,8 +34,8 @@ Recipe recipe_of(const Ai& champion) {
   return recipe;
 }
 
-std::vector<int> first_name_hits(const TriageModel& model, const std::vector<Record>& records) {
-  std::vector<int> hits;
+std::vector<double> first_name_hits(const TriageModel& model, const std::vector<Record>& records) {
+  std::vector<double> hits;
   for (const Record& record : records) {
     const auto answer = model.classify(record.text, 1);
     hits.push_back(!answer.engineers.empty() && answer.engineers[0].name == record.engineer);
@@ -43,9 +43,9 @@ std::vector<int> first_name_hits(const TriageModel& model, const std::vector<Rec
   return hits;
 }
 
-double share(const std::vector<int>& hits) {
+double share(const std::vector<double>& hits) {
   double sum = 0;
-  for (int hit : hits) sum += hit;
+  for (double hit : hits) sum += hit;
   return hits.empty() ? 0 : sum / static_cast<double>(hits.size());
 }
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+
+#include "core/threads.h"
 
 namespace ingot {
 namespace {
@@ -30,13 +33,39 @@ std::vector<double> solve(std::vector<double> a, std::vector<double> b) {
   return b;
 }
 
+constexpr size_t kChunk = 32;  // cases summed together: the same sums for any number of threads
+
 double log_likelihood(std::span<const FusionCase> cases, std::span<const float> weights, double ridge) {
-  double sum = 0;
-  for (const FusionCase& one : cases) {
-    if (one.right >= 0) sum += std::log(std::max(fused(one.features, weights)[one.right], 1e-30f));
-  }
+  std::vector<double> sums((cases.size() + kChunk - 1) / kChunk, 0);
+  default_team().parallel_for(sums.size(), 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin * kChunk; i < std::min(end * kChunk, cases.size()); ++i) {
+      if (cases[i].right >= 0) sums[i / kChunk] += std::log(std::max(fused(cases[i].features, weights)[cases[i].right], 1e-30f));
+    }
+  });
+  double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
   for (float w : weights) sum -= 0.5 * ridge * w * w;
   return sum;
+}
+
+// Adds one case's gradient and the lower triangle of its negated Hessian to `sums` (signals + signals * signals).
+void add_case(const FusionCase& one, std::span<const float> weights, double* sums) {
+  const size_t signals = weights.size();
+  const std::vector<float> p = fused(one.features, weights);
+  std::vector<double> mean(signals, 0);
+  for (size_t c = 0; c < p.size(); ++c) {
+    if (p[c] < 1e-6f) continue;
+    const float* x = one.features.data() + c * signals;
+    for (size_t i = 0; i < signals; ++i) {
+      const double px = double(p[c]) * x[i];
+      mean[i] += px;
+      for (size_t j = 0; j <= i; ++j) sums[signals + i * signals + j] += px * x[j];
+    }
+  }
+  const float* right = one.features.data() + one.right * signals;
+  for (size_t i = 0; i < signals; ++i) {
+    sums[i] += right[i] - mean[i];
+    for (size_t j = 0; j <= i; ++j) sums[signals + i * signals + j] -= mean[i] * mean[j];
+  }
 }
 
 }  // namespace
@@ -68,25 +97,17 @@ std::vector<float> fit_fusion(std::span<const FusionCase> cases, size_t signals,
   const double ridge = kRidge * static_cast<double>(usable) + 0.1;
   double best = log_likelihood(cases, weights, ridge);
   for (int step = 0; step < kSteps; ++step) {
-    std::vector<double> gradient(signals, 0), hessian(signals * signals, 0), mean(signals), second(signals * signals);
-    for (const FusionCase& one : cases) {
-      if (one.right < 0) continue;
-      const std::vector<float> p = fused(one.features, weights);
-      std::fill(mean.begin(), mean.end(), 0);
-      std::fill(second.begin(), second.end(), 0);
-      for (size_t c = 0; c < p.size(); ++c) {
-        if (p[c] < 1e-7f) continue;
-        const float* x = one.features.data() + c * signals;
-        for (size_t i = 0; i < signals; ++i) {
-          mean[i] += double(p[c]) * x[i];
-          for (size_t j = 0; j <= i; ++j) second[i * signals + j] += double(p[c]) * x[i] * x[j];
-        }
+    std::vector<double> gradient(signals, 0), hessian(signals * signals, 0);
+    const size_t width = signals + signals * signals;
+    std::vector<double> parts((cases.size() + kChunk - 1) / kChunk * width, 0);
+    default_team().parallel_for(parts.size() / width, 1, [&](size_t begin, size_t end) {
+      for (size_t i = begin * kChunk; i < std::min(end * kChunk, cases.size()); ++i) {
+        if (cases[i].right >= 0) add_case(cases[i], weights, parts.data() + i / kChunk * width);
       }
-      const float* right = one.features.data() + one.right * signals;
-      for (size_t i = 0; i < signals; ++i) {
-        gradient[i] += right[i] - mean[i];
-        for (size_t j = 0; j <= i; ++j) hessian[i * signals + j] += second[i * signals + j] - mean[i] * mean[j];
-      }
+    });
+    for (size_t part = 0; part < parts.size(); part += width) {
+      for (size_t i = 0; i < signals; ++i) gradient[i] += parts[part + i];
+      for (size_t i = 0; i < signals * signals; ++i) hessian[i] += parts[part + signals + i];
     }
     for (size_t i = 0; i < signals; ++i) {
       gradient[i] -= ridge * weights[i];

@@ -15,13 +15,12 @@ constexpr int kEpochs = 40;
 constexpr float kTolerance = 0.1f;  // of the projected gradient; LIBLINEAR's default
 
 // Solves one class against the rest; w has features + 1 places, the last is the bias (a feature that is always one).
-void solve(std::span<const SparseRow> rows, std::span<const float> squared, std::span<const int> labels, int cls, float cost, uint64_t seed,
-           std::vector<float>& w) {
+void solve(std::span<const SparseRow> rows, std::span<const float> squared, std::span<const float> diagonals, std::span<const int> labels,
+           int cls, uint64_t seed, std::vector<float>& w) {
   const size_t n = rows.size(), bias = w.size() - 1;
   std::vector<float> alpha(n, 0.f);
   std::vector<uint32_t> active(n);
   std::iota(active.begin(), active.end(), 0u);
-  const float diagonal = 0.5f / cost;
   size_t left = n;
   float highest = std::numeric_limits<float>::infinity();
   Random random(seed * 1000003 + cls);
@@ -34,7 +33,7 @@ void solve(std::span<const SparseRow> rows, std::span<const float> squared, std:
       const float y = labels[i] == cls ? 1.f : -1.f;
       float dot = w[bias];
       for (size_t k = 0; k < row.ids.size(); ++k) dot += w[row.ids[k]] * row.values[k];
-      const float gradient = y * dot - 1 + alpha[i] * diagonal;
+      const float gradient = y * dot - 1 + alpha[i] * diagonals[i];
       float projected = gradient;
       if (alpha[i] == 0) {
         if (gradient > highest) {  // shrink: it will stay at zero
@@ -47,7 +46,7 @@ void solve(std::span<const SparseRow> rows, std::span<const float> squared, std:
       least = std::min(least, projected);
       if (std::abs(projected) < 1e-12f) continue;
       const float before = alpha[i];
-      alpha[i] = std::max(before - gradient / (squared[i] + 1 + diagonal), 0.f);
+      alpha[i] = std::max(before - gradient / (squared[i] + 1 + diagonals[i]), 0.f);
       const float step = (alpha[i] - before) * y;
       for (size_t k = 0; k < row.ids.size(); ++k) w[row.ids[k]] += step * row.values[k];
       w[bias] += step;
@@ -104,20 +103,23 @@ LinearClassifier LinearClassifier::make(int classes, size_t features, const std:
 }
 
 LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features, float cost,
-                                         uint64_t seed) {
-  std::vector<float> squared(rows.size());
+                                         uint64_t seed, std::span<const float> importance) {
+  std::vector<float> squared(rows.size()), diagonals(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
+    diagonals[i] = 0.5f / (cost * (importance.empty() ? 1.f : std::max(importance[i], 1e-3f)));
     for (float value : rows[i].values) squared[i] += value * value;
   }
-  return make(classes, features, [&](int cls, std::vector<float>& w) { solve(rows, squared, labels, cls, cost, seed, w); });
+  return make(classes, features, [&](int cls, std::vector<float>& w) { solve(rows, squared, diagonals, labels, cls, seed, w); });
 }
 
-LinearClassifier LinearClassifier::centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features) {
+LinearClassifier LinearClassifier::centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features,
+                                             std::span<const float> importance) {
   std::vector<std::vector<uint32_t>> members(classes);
   for (uint32_t i = 0; i < rows.size(); ++i) members[labels[i]].push_back(i);
   return make(classes, features, [&](int cls, std::vector<float>& w) {
     for (uint32_t i : members[cls]) {
-      for (size_t k = 0; k < rows[i].ids.size(); ++k) w[rows[i].ids[k]] += rows[i].values[k];
+      const float weight = importance.empty() ? 1.f : importance[i];
+      for (size_t k = 0; k < rows[i].ids.size(); ++k) w[rows[i].ids[k]] += weight * rows[i].values[k];
     }
     double norm = 0;
     for (float value : w) norm += double(value) * value;

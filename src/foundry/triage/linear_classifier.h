@@ -13,12 +13,14 @@ namespace ingot {
 
 class LinearClassifier {
  public:
-  // labels[i] < classes. cost: the C of the hinge term. Same result for any number of threads.
+  // labels[i] < classes. cost: the C of the hinge term; importance (rows, or empty for all 1) scales it row by row.
+  // Same result for any number of threads.
   static LinearClassifier train(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features, float cost,
-                                uint64_t seed);
+                                uint64_t seed, std::span<const float> importance = {});
 
   // Rocchio's method: each class is the unit-length mean of its rows, a margin is the cosine to it.
-  static LinearClassifier centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features);
+  static LinearClassifier centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features,
+                                    std::span<const float> importance = {});
 
   // margins (classes), added to what is there.
   void score(const SparseRow& row, std::span<float> margins) const;

@@ -9,7 +9,7 @@ namespace ingot {
 struct PairedDifference {
   double mean = 0, low = 0, high = 0;
 };
-// hits of both on the same cases, 1,000 resamples; equal sizes.
-PairedDifference paired_bootstrap(const std::vector<int>& with, const std::vector<int>& without, uint64_t seed);
+// what both earned on the same cases (1 for a hit), 1,000 resamples; equal sizes.
+PairedDifference paired_bootstrap(const std::vector<double>& with, const std::vector<double>& without, uint64_t seed);
 
 }  // namespace ingot

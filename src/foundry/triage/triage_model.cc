@@ -4,33 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <numeric>
-#include <set>
 
 #include "core/error.h"
-#include "core/progress.h"
-#include "foundry/triage/paired_bootstrap.h"
 
 namespace ingot {
 namespace {
 
-constexpr size_t kMostWeights = size_t{40} << 20;  // of one linear model, bytes
-constexpr size_t kMostTerms = 60000;
 constexpr size_t kNeighbours = 30;
-constexpr float kCost = 0.5f, kDenseCost = 1.0f;
-constexpr double kRecentDays = 30, kSeasonDays = 180;  // half-lives
-constexpr size_t kFewest = 50;
-constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
-constexpr uint32_t kFormat = 3;
-
-std::string first_words(const std::string& text) {
-  std::string line = text.substr(0, kQuoted);
-  // Cut at a character, not inside one.
-  while (!line.empty() && line.size() == kQuoted && (static_cast<unsigned char>(text[line.size()]) & 0xC0) == 0x80) line.pop_back();
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  return line;
-}
+constexpr uint32_t kFormat = 4;
 
 size_t best_of(std::span<const float> values) { return std::max_element(values.begin(), values.end()) - values.begin(); }
 
@@ -55,96 +37,13 @@ SparseRow TriageModel::dense_row(std::span<const float> vector) const {
   return row;
 }
 
-void TriageModel::learn(std::span<const Record> records, std::span<const std::vector<std::string>> words, std::span<const float> vectors,
-                        const TriageOptions& options) {
-  std::set<std::string> engineers, components;
-  for (const Record& record : records) {
-    engineers.insert(record.engineer);
-    if (!record.component.empty()) components.insert(record.component);
-  }
-  engineer_ = {};
-  component_ = {};
-  engineer_.names.assign(engineers.begin(), engineers.end());
-  component_.names.assign(components.begin(), components.end());
-  const size_t classes = std::max(engineers.size(), components.size());
-  vocabulary_ = Vocabulary::build(words, std::min(kMostTerms, kMostWeights / classes));
-
-  vector_mean_.assign(vector_width_, 0.f);
-  vector_scale_.assign(vector_width_, 0.f);
-  const size_t n = records.size();
-  for (size_t j = 0; j < vector_width_; ++j) {
-    double sum = 0, square = 0;
-    for (size_t i = 0; i < n; ++i) {
-      const double value = vectors[i * vector_width_ + j];
-      sum += value;
-      square += value * value;
-    }
-    const double mean = sum / double(n);
-    vector_mean_[j] = static_cast<float>(mean);
-    vector_scale_[j] = static_cast<float>(1 / std::sqrt(std::max(square / double(n) - mean * mean, 1e-12)));
-  }
-
-  past_.clear();
-  past_ids_.clear();
-  past_texts_.clear();
-  std::vector<SparseRow> rows, dense;
-  std::vector<std::vector<uint32_t>> ids;
-  std::vector<int> owners, places;
-  std::vector<SparseRow> place_rows, place_dense;
-  for (size_t i = 0; i < records.size(); ++i) {
-    past_.push_back({find(engineer_, records[i].engineer), records[i].component.empty() ? -1 : find(component_, records[i].component), records[i].time});
-    past_ids_.push_back(records[i].id);
-    past_texts_.push_back(first_words(records[i].text));
-    rows.push_back(vocabulary_.vectorise(words[i]));
-    ids.push_back(vocabulary_.ids(words[i]));
-    owners.push_back(past_.back().engineer);
-    if (vector_width_) dense.push_back(dense_row(vectors.subspan(i * vector_width_, vector_width_)));
-    if (past_.back().component >= 0) {
-      places.push_back(past_.back().component);
-      place_rows.push_back(rows.back());
-      if (vector_width_) place_dense.push_back(dense.back());
-    }
-  }
-  similar_ = SimilarRecords::build(std::move(ids), vocabulary_.size());
-  const int e = static_cast<int>(engineer_.names.size()), c = static_cast<int>(component_.names.size());
-  engineer_.sparse = LinearClassifier::train(rows, owners, e, vocabulary_.size(), kCost, options.seed);
-  engineer_.centroid = LinearClassifier::centroids(rows, owners, e, vocabulary_.size());
-  if (c) component_.centroid = LinearClassifier::centroids(place_rows, places, c, vocabulary_.size());
-  if (c) component_.sparse = LinearClassifier::train(place_rows, places, c, vocabulary_.size(), kCost, options.seed);
-  if (vector_width_) {
-    engineer_.dense = LinearClassifier::train(dense, owners, e, vector_width_, kDenseCost, options.seed);
-    if (c) component_.dense = LinearClassifier::train(place_dense, places, c, vector_width_, kDenseCost, options.seed);
-  }
-
-  int64_t now = 0;
-  for (const Past& one : past_) now = std::max(now, one.time);
-  const auto decayed = [&](const Past& one, double days) { return one.time && now ? std::exp2(-double(now - one.time) / (86400 * days)) : 1.0; };
-  for (Head* head : {&engineer_, &component_}) {
-    head->recent.assign(head->names.size(), 0);
-    head->season = head->count = head->recent;
-  }
-  by_component_.assign(size_t(c) * e, 0.f);
-  std::vector<float> totals(c, 0.f);
-  for (const Past& one : past_) {
-    const auto recent = static_cast<float>(decayed(one, kRecentDays)), season = static_cast<float>(decayed(one, kSeasonDays));
-    engineer_.recent[one.engineer] += recent;
-    engineer_.season[one.engineer] += season;
-    ++engineer_.count[one.engineer];
-    if (one.component < 0) continue;
-    component_.recent[one.component] += recent;
-    component_.season[one.component] += season;
-    ++component_.count[one.component];
-    by_component_[size_t(one.component) * e + one.engineer] += season;
-    totals[one.component] += season;
-  }
-  for (int i = 0; i < c; ++i) {
-    for (int j = 0; j < e && totals[i] > 0; ++j) by_component_[size_t(i) * e + j] /= totals[i];
-  }
-  for (Head* head : {&engineer_, &component_}) {
-    for (auto* numbers : {&head->recent, &head->season, &head->count}) {
-      for (float& value : *numbers) value = std::log(value + 0.01f);
-    }
-  }
+void TriageModel::forget_encoder() {
+  encoder_.reset();
+  vector_width_ = 0;
+  fingerprint_.clear();
+  vector_mean_.clear();
+  vector_scale_.clear();
+  engineer_.dense = component_.dense = {};
 }
 
 TriageModel::Evidence TriageModel::evidence(const std::vector<std::string>& words, std::span<const float> vector) const {
@@ -161,18 +60,23 @@ FusionCase TriageModel::features(const Head& head, const Evidence& found, bool e
   FusionCase result;
   result.features.assign(n * kSignals, 0.f);
   if (n == 0) return result;
-  std::vector<float> sparse(n, 0.f), centroid(n, 0.f), dense(n, 0.f), share(n, 0.f), best(n, 0.f), placed(n, 0.f);
+  std::vector<float> sparse(n, 0.f), fresh(n, 0.f), centroid(n, 0.f), lately(n, 0.f), dense(n, 0.f), share(n, 0.f), best(n, 0.f), placed(n, 0.f);
   head.sparse.score(found.row, sparse);
+  head.fresh.score(found.row, fresh);
   head.centroid.score(found.row, centroid);
   if (!found.dense.ids.empty() && head.dense.classes()) head.dense.score(found.dense, dense);
   const float top = found.hits.empty() ? 1.f : found.hits[0].score;
-  float total = 0;
+  float total = 0, late = 0;
+  const double half_life = freshness_half_life(past_.size());
   for (const auto& hit : found.hits) {
     const int cls = engineers ? past_[hit.record].engineer : past_[hit.record].component;
     const float vote = hit.score / top * hit.score / top;
+    const auto age = static_cast<float>(std::exp2(-double(past_.size() - 1 - hit.record) / half_life));
     total += vote;
+    late += vote * age;
     if (cls < 0) continue;
     share[cls] += vote;
+    lately[cls] += vote * age;
     best[cls] = std::max(best[cls], hit.score / top);
   }
   if (engineers) {
@@ -184,9 +88,11 @@ FusionCase TriageModel::features(const Head& head, const Evidence& found, bool e
   for (size_t i = 0; i < n; ++i) {
     float* f = result.features.data() + i * kSignals;
     f[kSparse] = sparse[i];
+    f[kFresh] = fresh[i];
     f[kCentroid] = std::log(0.02f + std::max(centroid[i], 0.f));
     f[kSimilarShare] = std::log(0.01f + (total > 0 ? share[i] / total : 0.f));
     f[kSimilarBest] = best[i];
+    f[kSimilarFresh] = std::log(0.01f + (late > 0 ? lately[i] / late : 0.f));
     f[kRecent] = head.recent[i];
     f[kSeason] = head.season[i];
     f[kCount] = head.count[i];
@@ -194,142 +100,6 @@ FusionCase TriageModel::features(const Head& head, const Evidence& found, bool e
     f[kDense] = dense[i];
   }
   return result;
-}
-
-// Learns the fusion's weights from bugs that came after those the parts have learnt from.
-void TriageModel::weigh(std::span<const Record> later, std::span<const std::vector<std::string>> words, std::span<const float> vectors,
-                        const TriageOptions& options) {
-  std::vector<bool> all(kSignals, true);
-  all[kDense] = vector_width_ > 0;
-  if (!options.similar) all[kSimilarShare] = all[kSimilarBest] = false;
-  if (!options.activity) all[kRecent] = all[kSeason] = all[kCount] = all[kByComponent] = false;
-  std::vector<bool> plain = all;
-  plain[kDense] = false;
-
-  std::vector<Evidence> found;
-  for (size_t i = 0; i < later.size(); ++i) found.push_back(evidence(words[i], vectors.subspan(i * vector_width_, vector_width_)));
-  std::vector<FusionCase> places;
-  for (size_t i = 0; i < later.size(); ++i) {
-    places.push_back(features(component_, found[i], false, {}));
-    places.back().right = later[i].component.empty() ? -1 : find(component_, later[i].component);
-  }
-  component_.weights = fit_fusion(places, kSignals, all);
-  component_.plain_weights = fit_fusion(places, kSignals, plain);
-
-  std::vector<FusionCase> owners;
-  size_t unseen = 0;
-  for (size_t i = 0; i < later.size(); ++i) {
-    owners.push_back(features(engineer_, found[i], true, fused(places[i].features, component_.weights)));
-    owners.back().right = find(engineer_, later[i].engineer);
-    unseen += owners.back().right < 0;
-  }
-  unseen_ = double(unseen) / later.size();
-  engineer_.plain_weights = fit_fusion(owners, kSignals, plain);
-
-  // Two halves, each judged with weights from the other: what does the AI lose without one signal?
-  const auto hits_with = [&](const std::vector<bool>& used) {
-    std::vector<int> hits(owners.size(), 0);
-    for (size_t half = 0; half < 2; ++half) {
-      std::vector<FusionCase> other;
-      for (size_t i = 1 - half; i < owners.size(); i += 2) other.push_back(owners[i]);
-      const auto weights = fit_fusion(other, kSignals, used);
-      for (size_t i = half; i < owners.size(); i += 2) {
-        hits[i] = owners[i].right >= 0 && static_cast<int>(best_of(fused(owners[i].features, weights))) == owners[i].right;
-      }
-    }
-    return hits;
-  };
-  gains_.clear();
-  if (options.ablation) {
-    const auto with = hits_with(all);
-    const std::pair<const char*, std::vector<int>> groups[] = {{"sparse words", {kSparse}},
-                                                               {"class centroids", {kCentroid}},
-                                                               {"similar bugs", {kSimilarShare, kSimilarBest}},
-                                                               {"recent activity", {kRecent, kSeason, kCount}},
-                                                               {"component's people", {kByComponent}},
-                                                               {"llama features", {kDense}}};
-    std::vector<bool> kept = all;
-    for (const auto& [name, members] : groups) {
-      std::vector<bool> used = all;
-      bool present = false;
-      for (int member : members) {
-        present |= all[member];
-        used[member] = false;
-      }
-      if (!present) continue;
-      const PairedDifference difference = paired_bootstrap(with, hits_with(used), options.seed);
-      SignalGain gain{name, difference.mean, difference.low, difference.high, true};
-      gain.kept = gain.gain > 0 || members[0] == kSparse;
-      if (!gain.kept) {
-        for (int member : members) kept[member] = false;
-      }
-      gains_.push_back(std::move(gain));
-    }
-    all = kept;
-  }
-  engineer_.weights = fit_fusion(owners, kSignals, all);
-  llama_ = all[kDense];
-  if (!llama_) component_.weights = component_.plain_weights;
-
-}
-
-TriageModel TriageModel::train(std::span<const Record> records, const TriageOptions& options) {
-  if (records.size() < kFewest) {
-    bad_input(fmt::format("{} usable records are too few to learn from", records.size()), "", fmt::format("give at least {} records that name an engineer", kFewest));
-  }
-  TriageModel model;
-  std::vector<std::vector<std::string>> words;
-  std::vector<std::string> texts;
-  std::set<std::string> people;
-  for (const Record& record : records) {
-    words.push_back(words_of(record.text));
-    texts.push_back(record.text);
-    people.insert(record.engineer);
-  }
-  if (people.size() < 2) bad_input("every record names the same engineer", *people.begin(), "give records of at least two engineers");
-  std::vector<float> vectors;
-  if (options.encoder) {
-    Progress progress("read with the Llama", texts.size());
-    constexpr size_t kBatch = 64;
-    for (size_t i = 0; i < texts.size(); i += kBatch) {
-      const size_t count = std::min(kBatch, texts.size() - i);
-      const auto part = options.encoder->encode(std::span(texts).subspan(i, count));
-      vectors.insert(vectors.end(), part.begin(), part.end());
-      progress.advance(count);
-      if (interrupted()) throw Error(ErrorKind::interrupted, "interrupted", "", "run the same command again");
-    }
-    progress.finish();
-    model.vector_width_ = options.encoder->width();
-    model.fingerprint_ = options.encoder->fingerprint();
-  }
-  const size_t width = model.vector_width_, held = std::max<size_t>(records.size() / 6, 10), before = records.size() - held;
-  const std::span<const std::vector<std::string>> all_words = words;
-  const std::span<const float> all_vectors = vectors;
-  {
-    Progress progress("weigh the signals", 0);
-    model.learn(records.first(before), all_words.first(before), all_vectors.first(before * width), options);
-    model.weigh(records.last(held), all_words.last(held), all_vectors.last(held * width), options);
-  }
-  const std::array<std::vector<float>, 4> weights = {model.engineer_.weights, model.engineer_.plain_weights, model.component_.weights,
-                                                     model.component_.plain_weights};
-  Progress progress("learn from everything", 0);
-  model.learn(records, words, vectors, options);
-  model.engineer_.weights = weights[0];
-  model.engineer_.plain_weights = weights[1];
-  model.component_.weights = weights[2];
-  model.component_.plain_weights = weights[3];
-  model.encoder_ = options.encoder;
-  if (!model.llama_) model.forget_encoder();  // what adds nothing is not packed
-  return model;
-}
-
-void TriageModel::forget_encoder() {
-  encoder_.reset();
-  vector_width_ = 0;
-  fingerprint_.clear();
-  vector_mean_.clear();
-  vector_scale_.clear();
-  engineer_.dense = component_.dense = {};
 }
 
 TriageModel::Scores TriageModel::score(const Evidence& found) const {
@@ -422,6 +192,7 @@ std::string TriageModel::save() const {
   for (const Head* head : {&engineer_, &component_}) {
     out.put(head->names);
     head->sparse.save(out);
+    head->fresh.save(out);
     head->centroid.save(out);
     head->dense.save(out);
     for (const auto* numbers : {&head->recent, &head->season, &head->count, &head->weights, &head->plain_weights}) out.put(*numbers);
@@ -442,6 +213,8 @@ std::string TriageModel::save() const {
     out.put(gain.gain);
     out.put(gain.low);
     out.put(gain.high);
+    out.put(std::string_view(gain.of));
+    out.put(gain.rank_gain);
     out.put<uint8_t>(gain.kept);
   }
   out.put(threshold_);
@@ -466,6 +239,7 @@ TriageModel TriageModel::load(std::span<const std::byte> bytes) {
     head->names = in.texts();
     const size_t n = head->names.size();
     head->sparse = LinearClassifier::load(in);
+    head->fresh = LinearClassifier::load(in);
     head->centroid = LinearClassifier::load(in);
     head->dense = LinearClassifier::load(in);
     for (auto* numbers : {&head->recent, &head->season, &head->count, &head->weights, &head->plain_weights}) *numbers = in.vector<float>();
@@ -495,6 +269,8 @@ TriageModel TriageModel::load(std::span<const std::byte> bytes) {
     gain.gain = in.get<double>();
     gain.low = in.get<double>();
     gain.high = in.get<double>();
+    gain.of = in.text();
+    gain.rank_gain = in.get<double>();
     gain.kept = in.get<uint8_t>();
     model.gains_.push_back(std::move(gain));
   }
