@@ -13,6 +13,7 @@ void add_guard(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
+void add_people(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_route(CLI::App& app);
@@ -34,6 +35,7 @@ CommandList commands() {
       add_inspect,
       add_new,
       add_pack,
+      add_people,
       add_perplexity,
       add_pretrain,
       add_route,

@@ -5,9 +5,11 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/random.h"
 #include "foundry/ai.h"
 #include "foundry/build.h"
 #include "foundry/classify/classify_build.h"
+#include "foundry/person_names.h"
 #include "foundry/sources/source.h"
 #include "foundry/triage/evaluation.h"
 
@@ -16,6 +18,7 @@ namespace ingot {
 void add_evaluate(CLI::App& app) {
   struct Options {
     std::string file, data, map;
+    uint64_t shuffle = 0;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
@@ -23,6 +26,7 @@ void add_evaluate(CLI::App& app) {
   command->add_option("file", options->file, "NAME.ingot")->required();
   command->add_option("--data", options->data, "KIND:PATH of the records")->required();
   command->add_option("--map", options->map, "FIELD=COLUMN,... for csv and jsonl; by default as it was built");
+  command->add_option("--shuffle-text", options->shuffle, "deal the texts to other records (a seed above 0): what comes from text must fall to chance");
   command->add_flag("--json", options->json, "print one JSON object");
   command->callback([options] {
     const auto ai = Ai::open(options->file);
@@ -37,12 +41,19 @@ void add_evaluate(CLI::App& app) {
     skipped += std::erase_if(data.records, [&](const Record& record) { return (labelled ? record.label : record.engineer).empty(); });
     if (data.records.empty()) bad_input("no record can be judged", options->data, labelled ? "the records need a text and a label; say which columns with --map" : "the records need a text and an engineer; say which columns with --map");
     for (const std::string& line : explain(data)) fmt::print(stderr, "{}\n", line);
+    if (options->shuffle) {
+      Random random(options->shuffle);
+      for (size_t i = data.records.size(); i-- > 1;) std::swap(data.records[i].text, data.records[random.below(i + 1)].text);
+      fmt::print(stderr, "the texts were dealt to other records: what comes from text must fall to chance\n");
+    }
     if (labelled) {
       const auto report = evaluate_classifier(ai->classifier(), data.records, skipped);
       fmt::print("{}\n", options->json ? report.dump() : classifier_table(report));
       return;
     }
-    const auto report = evaluate_triage(ai->triage(), data.records, skipped);
+    match_spellings(data.records, ai->triage().engineers());
+    auto report = evaluate_triage(ai->triage(), data.records, skipped);
+    if (options->shuffle) report["shuffled_text"] = options->shuffle;
     fmt::print("{}\n", options->json ? report.dump() : evaluation_table(report));
   });
 }

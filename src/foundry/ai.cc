@@ -22,6 +22,7 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   if (kind == "triage") ai->triage_ = TriageModel::load(ai->archive_->member("triage.bin"));
   else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
   if (ai->archive_->has("guard.bin")) ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
+  if (kind == "triage") ai->people_ = People::read(People::beside(path));
   if (kind == "triage" && ai->triage_.uses_llama()) {
     ai->base_ = base_of_bytes(ai->archive_->member("model.gguf"), path.string() + ": model.gguf", ai->archive_);
     if (ai->base_.encoder->fingerprint() != ai->triage_.encoder_fingerprint())
@@ -55,7 +56,9 @@ nlohmann::json Ai::classify(const std::string& text) const {
     for (const LabelChance& one : chances) labels.push_back({{"name", one.name}, {"p", one.p}});
     return {{"label", chances[0].name}, {"labels", labels}, {"abstain", chances[0].p < kAbstainBelow}};
   }
-  const TriageAnswer answer = triage_.classify(text);
+  constexpr size_t kMost = 10;
+  TriageAnswer answer = triage_.classify(text, people_.empty() ? kMost : std::max(triage_.engineers().size(), triage_.components().size()));
+  if (!people_.empty()) people_.apply(answer, triage_, kMost);
   using nlohmann::json;
   json result = {{"engineers", json::array()}, {"components", json::array()}, {"abstain", answer.abstain}};
   for (const Candidate& one : answer.engineers) result["engineers"].push_back({{"name", one.name}, {"p", one.p}});

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "formats/archive.h"
+#include "foundry/people.h"
 #include "foundry/base.h"
 #include "foundry/classify/text_classifier.h"
 #include "foundry/triage/triage_model.h"
@@ -16,6 +17,7 @@ namespace ingot {
 
 class Ai {
  public:
+  // Who joined, was renamed or left is read from the file beside it (People::beside).
   // Throws Error for a file that is altered, of a kind or a format that this version does not run.
   static std::shared_ptr<const Ai> open(const std::filesystem::path& path);
 
@@ -40,6 +42,7 @@ class Ai {
   TriageModel triage_;
   TextClassifier classifier_;
   Rails rails_;
+  People people_;
 };
 
 }  // namespace ingot

@@ -181,6 +181,15 @@ std::vector<int> TriageModel::last_touchers(int component) const {
   return order;
 }
 
+double TriageModel::people_at(const std::string& component) const {
+  const int place = find(component_, component);
+  if (place < 0) return 0;
+  double squares = 0;
+  const size_t n = engineer_.names.size();
+  for (size_t i = 0; i < n; ++i) squares += double(by_component_[place * n + i]) * by_component_[place * n + i];
+  return squares > 0 ? 1 / squares : 0;
+}
+
 std::string TriageModel::most_common_component() const {
   return component_.names.empty() ? "" : component_.names[best_of(component_.count)];
 }

@@ -77,6 +77,8 @@ class TriageModel {
   // What plain look-ups need: how often each engineer acted, and who touched a component last, latest first.
   std::vector<int> engineers_by_count() const;
   std::vector<int> last_touchers(int component) const;
+  // How many people share a component's recent work (one over the sum of the squared shares); 0 if it is unknown.
+  double people_at(const std::string& component) const;
   std::string most_common_component() const;  // empty if there is none
 
   void set_encoder(std::shared_ptr<const TextEncoder> encoder) { encoder_ = std::move(encoder); }
