@@ -82,7 +82,20 @@ Background shipped(const char* subjects, const char* words, int most) {
 
 }  // namespace
 
-Background shipped_background() { return shipped("subjects.txt", "words.txt", 4); }
+Background shipped_background() {
+  Background background = shipped("subjects.txt", "words.txt", 4);
+  // The same questions as people begin them, so that a polite opening says nothing about the subject.
+  static constexpr const char* kOpenings[] = {"please ", "can you ", "could you tell me ", "i need to know ", "hey, ", "i would like to know ", "do you know ", "can you help me: ",
+                                              "i want you to tell me ", "would you please ", "i was wondering, ", "tell me, ", "let me know ", "i am curious, ", "so, ", "help me out, ",
+                                              "i have got a question, ", "what i need to know is ", "i need you to ", "i'd like to ", "is there a way to ", "i want to "};
+  Random random(2);
+  const size_t count = background.texts.size();
+  for (size_t i = 0; i < count; ++i) {
+    background.texts.push_back(kOpenings[random.below(std::size(kOpenings))] + background.texts[i]);
+    background.subject.push_back(background.subject[i]);
+  }
+  return background;
+}
 std::vector<std::string> shipped_bug_phrases() { return shipped("bugs.txt", "bug_words.txt", 8).texts; }
 
 }  // namespace ingot

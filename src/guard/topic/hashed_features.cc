@@ -47,6 +47,15 @@ class Counts {
 
 }  // namespace
 
+HashedRow row_of_places(std::vector<uint32_t> places) {
+  HashedRow row;
+  double count[2] = {0, 0};
+  for (uint32_t at : places) ++count[at >= kHalf];
+  for (uint32_t at : places) row.values.push_back(static_cast<float>(1 / std::sqrt(count[at >= kHalf])));
+  row.ids = std::move(places);
+  return row;
+}
+
 HashedRow hashed_features(std::string_view text) {
   thread_local Counts counts;
   uint64_t before = 0;

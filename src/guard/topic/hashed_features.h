@@ -17,4 +17,7 @@ constexpr uint32_t kHashedPlaces = 1u << 18;  // the lower half is for words, th
 // normalised: what normalise_text() gives. Linear in the text; memory does not grow with it.
 HashedRow hashed_features(std::string_view normalised);
 
+// A row of these places, each counted once; places must ascend.
+HashedRow row_of_places(std::vector<uint32_t> places);
+
 }  // namespace ingot

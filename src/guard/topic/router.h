@@ -12,13 +12,13 @@
 namespace ingot {
 
 struct Route {
-  std::optional<size_t> best;   // of the AIs whose topic rail lets the text pass; empty: it is for none of them
+  std::optional<size_t> best;   // empty: the text is for none of them
   std::vector<double> scores;   // (AIs) 0 to 1; an AI without a topic rail has 0 and is never named
 };
 
 class Router {
  public:
-  // Keeps the rails alive. AIs that share an encoder are told apart by margins between their own texts, learnt here.
+  // Keeps the rails alive. The AIs are told apart by margins between their own texts, learnt here.
   explicit Router(std::vector<std::shared_ptr<const Rails>> ais);
 
   // Never throws for a text; a rail that cannot run names nobody. Thread-safe.
@@ -27,8 +27,7 @@ class Router {
 
  private:
   std::vector<std::shared_ptr<const Rails>> ais_;
-  std::string fingerprint_;      // the space in which the AIs are told apart; empty: none that two of them share
-  std::vector<Margin> margins_;  // (AIs), empty weights for those that lack the space
+  std::vector<Margin> margins_;  // (AIs) over hashed n-grams; empty weights: there is nothing to be told apart from
 };
 
 }  // namespace ingot

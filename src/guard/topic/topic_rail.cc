@@ -15,7 +15,7 @@
 namespace ingot {
 namespace {
 
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr int kFolds = 5;
 constexpr double kWordCost = 30, kVectorCost = 10;
 constexpr int kNear = 3;            // neighbours that are averaged
@@ -208,6 +208,15 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   // Packed: what has seen everything.
   rail.words_ = fit_margin(texts.rows, everything, texts.own, kWordCost, options.seed);
   to_grid(rail.words_, rail.word_scale_);
+  for (size_t i = 0; i < std::min(owns, kMostRows); ++i) {
+    std::vector<uint32_t> places = texts.rows[i].ids;
+    // A long text gives places from all over its range of hashes, so that words and pieces are both there.
+    while (places.size() > kMostPlaces) {
+      for (size_t k = 0; 2 * k < places.size(); ++k) places[k] = places[2 * k];
+      places.resize((places.size() + 1) / 2);
+    }
+    rail.own_rows_.push_back(row_of_places(std::move(places)));
+  }
   for (size_t s = 0; s < widths.size(); ++s) {
     Space& space = rail.spaces_[s];
     space.margin = fit_margin(texts.vectors[s], widths[s], everything, texts.own, kVectorCost, options.seed);
@@ -292,6 +301,13 @@ void TopicRail::save(BlobWriter& out) const {
   out.put(spread_);
   out.put(weights_);
   out.put(threshold_);
+  std::vector<uint32_t> places, sizes;
+  for (const HashedRow& row : own_rows_) {
+    sizes.push_back(static_cast<uint32_t>(row.ids.size()));
+    places.insert(places.end(), row.ids.begin(), row.ids.end());
+  }
+  out.put(sizes);
+  out.put(places);
   out.put(own_subjects_);
   out.put<uint64_t>(own_texts_);
 }
@@ -339,6 +355,16 @@ TopicRail TopicRail::load(BlobReader& in, std::span<const std::shared_ptr<const 
   finite(rail.centre_), finite(rail.spread_), finite(rail.weights_);
   in.require(rail.centre_.size() == rail.signals() && rail.spread_.size() == rail.signals() && rail.weights_.size() == rail.signals() + 1 && std::isfinite(rail.threshold_));
   for (float spread : rail.spread_) in.require(spread > 0);
+  const auto sizes = in.vector<uint32_t>(), places = in.vector<uint32_t>();
+  size_t at = 0;
+  for (uint32_t size : sizes) {
+    in.require(size <= kMostPlaces && size <= places.size() - at);
+    std::vector<uint32_t> row(places.begin() + static_cast<long>(at), places.begin() + static_cast<long>(at + size));
+    for (size_t k = 0; k < row.size(); ++k) in.require(row[k] < kHashedPlaces && (k == 0 || row[k] > row[k - 1]));
+    rail.own_rows_.push_back(row_of_places(std::move(row)));
+    at += size;
+  }
+  in.require(at == places.size());
   rail.own_subjects_ = in.texts();
   rail.own_texts_ = in.get<uint64_t>();
   return rail;

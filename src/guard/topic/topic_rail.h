@@ -54,6 +54,10 @@ class TopicRail {
   size_t width(size_t space) const { return spaces_[space].width; }
   std::span<const float> own_vectors(size_t space) const { return spaces_[space].own; }  // (own texts, width)
 
+  // Hashed places of some own texts (at most kMostRows texts of kMostPlaces places), so that a router can tell AIs apart.
+  static constexpr size_t kMostRows = 1000, kMostPlaces = 300;
+  const std::vector<HashedRow>& own_rows() const { return own_rows_; }
+
   // Background subjects that the AI's own texts lie so near to that they are taken for its own.
   const std::vector<std::string>& own_subjects() const { return own_subjects_; }
   size_t own_texts() const { return own_texts_; }
@@ -79,6 +83,7 @@ class TopicRail {
   std::vector<float> centre_, spread_;  // (signals) of the cross-validated features
   std::vector<double> weights_;         // (signals + 1), the bias last
   double threshold_ = 0;                // log-odds
+  std::vector<HashedRow> own_rows_;
   std::vector<std::string> own_subjects_;
   size_t own_texts_ = 0;
 };
