@@ -10,7 +10,7 @@ namespace ingot {
 namespace {
 
 constexpr int kSteps = 25;
-constexpr double kRidge = 1e-3;  // per case; keeps a signal that says nothing near zero
+constexpr double kRidge = 1e-3, kPrior = 3;  // per case and once: few cases must not make a signal that says little loud
 
 // Solves A x = b in place for a small symmetric positive definite A by Cholesky.
 std::vector<double> solve(std::vector<double> a, std::vector<double> b) {
@@ -94,7 +94,7 @@ std::vector<float> fit_fusion(std::span<const FusionCase> cases, size_t signals,
     for (size_t s = 0; s < signals; ++s) weights[s] = used[s] ? 1.f : 0.f;
     return weights;
   }
-  const double ridge = kRidge * static_cast<double>(usable) + 0.1;
+  const double ridge = kRidge * static_cast<double>(usable) + kPrior;
   double best = log_likelihood(cases, weights, ridge);
   for (int step = 0; step < kSteps; ++step) {
     std::vector<double> gradient(signals, 0), hessian(signals * signals, 0);

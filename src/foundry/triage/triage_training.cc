@@ -15,10 +15,10 @@ namespace {
 
 constexpr size_t kMostWeights = size_t{80} << 20;  // of one linear model, bytes
 constexpr size_t kMostTerms = 120000;
-constexpr float kCost = 0.5f, kFreshCost = 1.0f, kDenseCost = 1.0f;
+constexpr float kCost = 2.0f, kFreshCost = 2.0f, kDenseCost = 1.0f;
 constexpr double kRecentDays = 30, kSeasonDays = 180;  // half-lives
 constexpr size_t kFewest = 50;
-constexpr size_t kHeldShare = 4;                     // one record in so many is held out to weigh the signals
+constexpr size_t kHeldShare = 3;                     // one record in so many is held out to weigh the signals
 constexpr size_t kMostFeatures = size_t{40} << 20;   // numbers held at a time while weighing
 constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
 
