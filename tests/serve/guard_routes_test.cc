@@ -1,0 +1,118 @@
+// The rails on the routes: two AIs side by side, questions for one, the other and neither.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/random.h"
+#include "foundry/build.h"
+#include "serve/service.h"
+
+namespace ingot {
+namespace {
+
+using nlohmann::json;
+
+class FakeExchange : public HttpExchange {
+ public:
+  FakeExchange(std::string path, const json& body) {
+    request_.method = body.is_null() ? "GET" : "POST";
+    request_.path = std::move(path);
+    request_.body = body.is_null() ? "" : body.dump();
+  }
+  const HttpRequest& request() const override { return request_; }
+  void send(int status, std::string_view, std::string_view body, const HttpHeaders&) override {
+    this->status = status;
+    this->body = body;
+  }
+  void begin(int, std::string_view, const HttpHeaders&) override {}
+  bool write(std::string_view) override { return true; }
+  void finish() override {}
+  bool gone() const override { return false; }
+  bool begun() const override { return status != 0; }
+  int status = 0;
+  std::string body;
+
+ private:
+  HttpRequest request_;
+};
+
+class GuardRoutes : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const auto folder = std::filesystem::path(testing::TempDir()) / "guard_routes";
+    std::filesystem::create_directories(folder);
+    const std::vector<std::vector<std::string>> verbs = {{"moor", "steer", "anchor", "unload"}, {"prune", "water", "plant", "fell"}};
+    const std::vector<std::vector<std::string>> nouns = {{"tugboat", "freighter", "ferry", "barge", "tanker"}, {"oak", "maple", "willow", "pear tree", "hedge"}};
+    const std::vector<std::vector<std::string>> places = {{"at the pier", "in dry dock", "off the coast", "on the river"}, {"in the orchard", "behind the hedge", "in spring", "with dry leaves"}};
+    const char* names[] = {"ships", "trees"};
+    std::vector<std::shared_ptr<const Ai>> ais;
+    Random random(3);
+    for (size_t a = 0; a < 2; ++a) {
+      std::ofstream csv(folder / (std::string(names[a]) + ".csv"));
+      csv << "text,label\n";
+      for (int i = 0; i < 300; ++i) {
+        const auto verb = random.below(4);
+        csv << (i % 2 ? "please " : "") << verbs[a][verb] << " the " << nouns[a][random.below(5)] << " " << places[a][random.below(4)] << " now " << i % 7 << "," << verbs[a][verb] << "\n";
+      }
+      csv.close();
+      Recipe recipe = parse_recipe("kind = \"classify\"\npurpose = \"knows about its own\"\n[guard]\ntopic = \"block\"\n", "recipe.toml");
+      recipe.name = names[a];
+      recipe.data.sources = {"csv:" + (folder / (std::string(names[a]) + ".csv")).string()};
+      recipe.data.map = "text=text,label=label";
+      build(recipe, folder / (std::string(names[a]) + ".ingot"), [](const std::string&) {});
+      ais.push_back(Ai::open(folder / (std::string(names[a]) + ".ingot")));
+    }
+    service = std::make_unique<Service>(ais, "");
+  }
+  static void TearDownTestSuite() { service.reset(); }
+  static json ask(const std::string& path, const json& body, int status = 200) {
+    const auto exchange = std::make_shared<FakeExchange>(path, body);
+    service->handle(exchange);
+    EXPECT_EQ(exchange->status, status) << exchange->body;
+    return json::parse(exchange->body, nullptr, false);
+  }
+  static std::unique_ptr<Service> service;
+};
+std::unique_ptr<Service> GuardRoutes::service;
+
+const char* const kShips = "steer the freighter off the coast now 3";
+const char* const kTrees = "prune the willow in the orchard now 2";
+const char* const kNobody = "who should win the next election";
+
+TEST_F(GuardRoutes, ClassifyDeclinesAndNamesTheOther) {
+  const json answer = ask("/classify", {{"model", "ships"}, {"input", {kShips, kTrees, kNobody}}});
+  ASSERT_EQ(answer["data"].size(), 3u);
+  EXPECT_EQ(answer["data"][0]["label"], "steer");
+  EXPECT_EQ(answer["data"][1]["guard"]["ask"], "trees");
+  EXPECT_TRUE(answer["data"][1]["label"].is_null());
+  EXPECT_FALSE(answer["data"][2]["guard"]["allowed"].get<bool>());
+  EXPECT_FALSE(answer["data"][2]["guard"].contains("ask"));
+  EXPECT_TRUE(answer["data"][2]["probs"].empty());
+}
+
+TEST_F(GuardRoutes, ChatSaysWhyAndWhomToAsk) {
+  const json body = {{"model", "ships"}, {"messages", {{{"role", "user"}, {"content", kTrees}}}}};
+  const json answer = ask("/v1/chat/completions", body);
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "content_filter");
+  const std::string said = answer["choices"][0]["message"]["content"];
+  EXPECT_NE(said.find("Ask trees"), std::string::npos) << said;
+  EXPECT_NE(said.find("knows about its own"), std::string::npos) << said;
+}
+
+TEST_F(GuardRoutes, CheckAndRoute) {
+  const json checked = ask("/v1/guard/check", {{"model", "trees"}, {"input", {kTrees, kNobody}}});
+  EXPECT_TRUE(checked["data"][0]["allowed"].get<bool>());
+  EXPECT_EQ(checked["data"][1]["rail"], "topic");
+  const json routed = ask("/v1/route", {{"input", {kShips, kTrees, kNobody}}});
+  EXPECT_EQ(routed["data"][0]["ai"], "ships");
+  EXPECT_EQ(routed["data"][1]["ai"], "trees");
+  EXPECT_TRUE(routed["data"][2]["ai"].is_null());
+  ask("/v1/route", {{"input", 3}}, 400);
+  const json metadata = ask("/v1/metadata", json());
+  EXPECT_TRUE(metadata["ais"][0]["report"]["guard"]["topic"].contains("off_topic_stopped"));
+}
+
+}  // namespace
+}  // namespace ingot
