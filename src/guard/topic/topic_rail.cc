@@ -314,7 +314,9 @@ void TopicRail::save(BlobWriter& out) const {
 
 TopicRail TopicRail::load(BlobReader& in, std::span<const std::shared_ptr<const TextEncoder>> encoders) {
   TopicRail rail;
-  in.require(in.get<uint32_t>() == kFormat);
+  if (const auto format = in.get<uint32_t>(); format != kFormat) {
+    bad_input(fmt::format("the topic rail has format {}, this ingot reads {}", format, kFormat), "guard.bin", "use the version of ingot that built the file, or build again");
+  }
   const auto finite = [&](const auto& values) {
     for (auto value : values) in.require(std::isfinite(value));
   };
