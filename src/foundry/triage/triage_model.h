@@ -54,7 +54,7 @@ inline double freshness_half_life(size_t records) { return std::max(static_cast<
 class TriageModel {
  public:
   // records: oldest first, each with text and engineer (component may be empty everywhere). At least 50 records and two
-  // engineers, else Error (input). The newest third is held out once to weigh the signals, then everything learns from all.
+  // engineers, else Error (input). The newest third (a sixth of much) is held out once to weigh the signals, then everything learns from all.
   static TriageModel train(std::span<const Record> records, const TriageOptions& options);
 
   TriageAnswer classify(const std::string& text, size_t most = 10) const;

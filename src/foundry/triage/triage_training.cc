@@ -18,7 +18,10 @@ constexpr size_t kMostTerms = 120000;
 constexpr float kCost = 2.0f, kFreshCost = 2.0f, kDenseCost = 1.0f;
 constexpr double kRecentDays = 30, kSeasonDays = 180;  // half-lives
 constexpr size_t kFewest = 50;
-constexpr size_t kHeldShare = 3;                     // one record in so many is held out to weigh the signals
+// Held out to weigh the signals: a third of little data, else a sixth, so that what is judged is near the present.
+constexpr size_t kEnoughHeld = 1200;
+size_t held_out(size_t records) { return std::max<size_t>(std::min(records / 3, std::max(records / 6, kEnoughHeld)), 10); }
+
 constexpr size_t kMostFeatures = size_t{40} << 20;   // numbers held at a time while weighing
 constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
 
@@ -282,7 +285,7 @@ TriageModel TriageModel::train(std::span<const Record> records, const TriageOpti
     model.vector_width_ = options.encoder->width();
     model.fingerprint_ = options.encoder->fingerprint();
   }
-  const size_t width = model.vector_width_, held = std::max<size_t>(records.size() / kHeldShare, 10), before = records.size() - held;
+  const size_t width = model.vector_width_, held = held_out(records.size()), before = records.size() - held;
   const std::span<const std::vector<std::string>> all_words = words;
   const std::span<const float> all_vectors = vectors;
   {
