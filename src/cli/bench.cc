@@ -94,7 +94,7 @@ void print(const nlohmann::json& report) {
         std::printf("\nA share above 100 %% means that a limit was measured too low (a busy machine?): run it again.\n");
         break;
       }
-  if (report.contains("model")) std::printf("\n%s\n", report["model"].dump(2).c_str());
+  if (report.contains("prefill")) std::printf("\n%s\n", report.dump(2).c_str());
 }
 
 struct Options {
@@ -119,7 +119,7 @@ void run(const Options& options) {
     report["kernels"] = dense_rows(limits, team);
     for (auto& r : quantised_rows(limits, team)) report["kernels"].push_back(std::move(r));
   } else {
-    report["model"] = bench_model(options.bench, limits, team);
+    report.update(bench_model(options.bench, limits, team));
   }
   if (options.json)
     std::puts(report.dump().c_str());
