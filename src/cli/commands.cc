@@ -16,6 +16,7 @@ void add_pack(CLI::App& app);
 void add_people(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_pretrain(CLI::App& app);
+void add_quantize(CLI::App& app);
 void add_route(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_tokenize(CLI::App& app);
@@ -38,6 +39,7 @@ CommandList commands() {
       add_people,
       add_perplexity,
       add_pretrain,
+      add_quantize,
       add_route,
       add_serve,
       add_tokenize,

@@ -109,7 +109,7 @@ std::string propose_recipe(const DataProfile& profile, const std::string& name, 
 name = {}
 kind = "triage"           # ranks engineers and components for a new bug
 purpose = "sends each bug to the right engineer and component"
-base = "none"             # learns from words alone; no language model
+base = "ingot-base"       # the embedded small Llama reads the bugs too; "none": words alone
 
 [data]
 sources = [{}]
