@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const bool packed = size && data[0] == 0x1f;
     const auto file = folder / "one" / (packed ? "changelog.Debian.gz" : "changelog.Debian");
     std::FILE* out = std::fopen(file.c_str(), "wb");
-    std::fwrite(data, 1, size, out);
+    if (size) std::fwrite(data, 1, size, out);  // an empty input has no address
     std::fclose(out);
     struct Remove {
       std::filesystem::path file;
