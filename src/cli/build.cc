@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "core/progress.h"
 
 namespace ingot {
 
@@ -29,7 +30,11 @@ void add_build(CLI::App& app) {
     if (!options->sources.empty()) recipe.data.sources = options->sources;
     if (!options->tests.empty()) recipe.data.test = options->tests;
     if (!options->map.empty()) recipe.data.map = options->map;
-    const auto report = build(recipe, options->out, [&](const std::string& line) { fmt::print(options->json ? stderr : stdout, "{}\n", line); });
+    const auto report = build(recipe, options->out, [&](const std::string& line) {
+      stop_if_interrupted("build");  // between two steps; the file is written last, as a whole
+      fmt::print(options->json ? stderr : stdout, "{}\n", line);
+      std::fflush(options->json ? stderr : stdout);
+    });
     if (options->json) fmt::print("{}\n", report.dump());
   });
 }

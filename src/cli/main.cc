@@ -12,6 +12,7 @@
 int main(int argc, char** argv) {
   using namespace ingot;
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond ulimit -f is then an error that is told
   install_interrupt_handler();
   set_progress_style(isatty(2) ? ProgressStyle::bar : ProgressStyle::lines);
 

@@ -17,10 +17,10 @@ namespace fs = std::filesystem;
 namespace {
 
 [[noreturn]] void fail(const std::string& verb, const fs::path& path, int error) {
-  bool missing = error == ENOENT;
+  bool missing = error == ENOENT && verb == "open";  // a file to be read; what cannot be created is the machine's affair
   throw Error(missing ? ErrorKind::input : ErrorKind::environment,
               "cannot " + verb + ": " + std::strerror(error), path.string(),
-              missing ? "check the path" : error == ENOSPC ? "free some disk space" : "check permissions and the disk");
+              missing ? "check the path" : error == ENOSPC || error == EDQUOT ? "free some disk space" : error == EFBIG ? "the limit on file sizes (ulimit -f) is too low" : "check permissions and the disk");
 }
 
 struct Descriptor {
@@ -76,22 +76,21 @@ std::string read_file(const fs::path& path, size_t limit) {
 void write_file(const fs::path& path, std::string_view bytes) {
   fs::path part = path;
   part += ".part" + std::to_string(getpid());
-  {
-    Descriptor file{open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) fail("create", part, errno);
-    for (size_t done = 0; done < bytes.size();) {
-      ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        int error = errno;
-        unlink(part.c_str());
-        fail("write", path, error);
-      }
-      done += static_cast<size_t>(n);
-    }
-    if (fsync(file.fd) != 0) fail("sync", part, errno);
+  Descriptor file{open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+  if (file.fd < 0) fail("create", part, errno);
+  const auto give_up = [&](const char* verb) {
+    int error = errno;
+    unlink(part.c_str());
+    fail(verb, path, error);
+  };
+  for (size_t done = 0; done < bytes.size();) {
+    ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) give_up("write");
+    done += static_cast<size_t>(n);
   }
-  if (rename(part.c_str(), path.c_str()) != 0) fail("rename into place", path, errno);
+  if (fsync(file.fd) != 0) give_up("sync");
+  if (rename(part.c_str(), path.c_str()) != 0) give_up("rename into place");
 }
 
 fs::path own_path() {

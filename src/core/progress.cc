@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "core/error.h"
+
 namespace ingot {
 namespace {
 
@@ -89,6 +91,10 @@ void Progress::print(std::string_view note, bool last) {
 }
 
 bool interrupted() { return stop_asked != 0; }
+
+void stop_if_interrupted(const char* where) {
+  if (interrupted()) throw Error(ErrorKind::interrupted, "interrupted, nothing was written", where, "run the same command again");
+}
 
 void install_interrupt_handler() {
   std::signal(SIGINT, [](int) {

@@ -33,6 +33,7 @@ class Progress {
 
 // True once Ctrl-C was pressed; long loops check it, save their state and throw Error(interrupted).
 bool interrupted();
+void stop_if_interrupted(const char* where);  // throws that Error; for work that has no state to save
 void install_interrupt_handler();
 
 }  // namespace ingot

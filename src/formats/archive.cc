@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -91,8 +92,10 @@ class MappedArchive : public Archive {
         entries.back().name != signature_name) {
       altered("this zip is not an .ingot: it lacks the hash tree, the manifest or the signature at its end", where);
     }
+    std::unordered_set<std::string_view> names;
     uint64_t last = 0;
     for (ZipEntry& entry : entries) {
+      if (!names.insert(entry.name).second) altered(fmt::format("two members have the name {}", entry.name), where);
       entry.data = read_local_header(bytes_, entry, where);
       if (entry.header < last || entry.data % page_size || entry.data > bytes_.size() || entry.size > bytes_.size() - entry.data) {
         altered(fmt::format("member {} does not lie where it should", entry.name), where);

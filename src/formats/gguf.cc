@@ -271,7 +271,9 @@ std::string GgufWriter::bytes() const {
   put<uint32_t>(out, 3);
   put<uint64_t>(out, tensors_.size());
   put<uint64_t>(out, metadata_.size());
-  for (const auto& [key, v] : metadata_) {
+  for (const auto& entry : metadata_) {  // clang 14 cannot capture a structured binding
+    const std::string& key = entry.first;
+    const GgufValue& v = entry.second;
     put_text(out, key);
     put<uint32_t>(out, static_cast<uint32_t>(v.type));
     if (v.type == GgufType::kArray) put<uint32_t>(out, static_cast<uint32_t>(v.element));

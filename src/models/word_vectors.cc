@@ -25,7 +25,9 @@ std::shared_ptr<const WordVectors> WordVectors::load(std::span<const std::byte> 
   static std::map<std::string, std::weak_ptr<const WordVectors>> kept;
   const std::string fingerprint = "words-" + hex(sha256(bytes)).substr(0, 16);
   std::lock_guard lock(mutex);
-  if (auto known = kept[fingerprint].lock()) return known;
+  if (const auto found = kept.find(fingerprint); found != kept.end()) {
+    if (auto known = found->second.lock()) return known;
+  }
   auto table = std::make_shared<WordVectors>();
   table->bytes_.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   BlobReader in(std::as_bytes(std::span(table->bytes_)), "words.bin");
@@ -43,6 +45,7 @@ std::shared_ptr<const WordVectors> WordVectors::load(std::span<const std::byte> 
     table->longest_ = std::max(table->longest_, table->pieces_[i].size());
   }
   table->fingerprint_ = fingerprint;
+  std::erase_if(kept, [](const auto& one) { return one.second.expired(); });
   kept[fingerprint] = table;
   return table;
 }

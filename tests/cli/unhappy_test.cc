@@ -1,0 +1,172 @@
+// What goes wrong on a person's machine: odd files, a full disk, folders that cannot be written, Ctrl-C, a gate not met.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "core/random.h"
+
+namespace ingot {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ran {
+  int code;
+  std::string out;
+};
+
+Ran shell(const std::string& command) {
+  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
+  std::string out;
+  std::array<char, 4096> buffer;
+  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.append(buffer.data(), got);
+  const int status = pclose(pipe);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), out};
+}
+
+const std::string kIngot = INGOT_BINARY;
+
+class Unhappy : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("unhappy_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override {
+    std::error_code none;
+    fs::remove_all(folder_, none);
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  void write(const std::string& name, std::string_view bytes) const { std::ofstream(folder_ / name, std::ios::binary) << bytes; }
+  // strangers: the share, in percent, of bugs whose engineer the text does not tell.
+  void write_bugs(const std::string& name, int count, uint64_t strangers = 0) const {
+    Random random(5);
+    std::ofstream out(folder_ / name);
+    out << "id,engineer,component,text,time\n";
+    for (int i = 0; i < count; ++i) {
+      const auto person = random.below(4);
+      out << i << ",person" << (random.below(100) < strangers ? random.below(4) : person) << ",part" << person / 2 << ",";
+      for (int w = 0; w < 8; ++w) out << "word" << (w % 2 ? 1000 + random.below(300) : person * 10 + random.below(10)) << "x ";
+      out << "," << 1000000000 + i * 3600 << "\n";
+    }
+  }
+  size_t files() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator{})); }
+  std::string build(const std::string& source, const std::string& out, const std::string& more = "") const {
+    return kIngot + " build recipes/triage --source csv:" + path(source) + " -o " + path(out) + " " + more;
+  }
+  fs::path folder_;
+};
+
+TEST_F(Unhappy, OddSourcesAreRefusedInOneSentence) {
+  std::string binary;
+  Random random(1);
+  for (int i = 0; i < 200000; ++i) binary += static_cast<char>(random.below(256));
+  write("empty.csv", "");
+  write("binary.csv", binary);
+  write("header.csv", "id,engineer,component,text,time\n");
+  write("line.csv", "id,engineer,component,text,time\n1,a,b,\"" + std::string(20 << 20, 'x'));
+  write("blank.csv", std::string(5000, '\n'));
+  for (const char* name : {"empty.csv", "binary.csv", "header.csv", "line.csv", "blank.csv"}) {
+    const Ran ran = shell(build(name, "a.ingot"));
+    EXPECT_EQ(ran.code, 3) << name << ": " << ran.out.substr(0, 2000);
+    EXPECT_NE(ran.out.find("ingot: "), std::string::npos) << name;
+    EXPECT_LT(ran.out.size(), 4000u) << name << ": the file itself is not told";
+    EXPECT_FALSE(fs::exists(folder_ / "a.ingot")) << name;
+  }
+  EXPECT_EQ(shell(kIngot + " build recipes/triage --source csv:" + folder_.string() + " -o " + path("a.ingot")).code, 3) << "a folder";
+  for (const char* kind : {"jsonl", "bugzilla", "github", "jira"}) {
+    for (const char* name : {"empty.csv", "binary.csv", "line.csv"}) {
+      const Ran ran = shell(kIngot + " build recipes/triage --source " + std::string(kind) + ":" + path(name) + " -o " + path("a.ingot"));
+      EXPECT_EQ(ran.code, 3) << kind << " " << name << ": " << ran.out.substr(0, 2000);
+    }
+  }
+}
+
+TEST_F(Unhappy, TextThatIsNotUtf8BuildsAndIsTold) {
+  write_bugs("bugs.csv", 200);
+  std::ofstream(folder_ / "bugs.csv", std::ios::app | std::ios::binary) << "900,person1,part0,caf\xe9 \x80 word10x,1000900000\n";
+  const Ran ran = shell(build("bugs.csv", "a.ingot"));
+  EXPECT_EQ(ran.code, 0) << ran.out;
+  EXPECT_NE(ran.out.find("1252"), std::string::npos) << ran.out;
+  const Ran asked = shell("printf 'caf\\351 word10x\\377\\n' | " + kIngot + " classify " + path("a.ingot") + " --json");
+  EXPECT_EQ(asked.code, 0) << asked.out;
+  EXPECT_EQ(shell("head -c 300000 /dev/urandom | tr -d '\\n' | " + kIngot + " classify " + path("a.ingot") + " --json >/dev/null").code, 0);
+}
+
+TEST_F(Unhappy, AFullDiskLeavesNothing) {
+  write_bugs("bugs.csv", 200);
+  const Ran limited = shell("ulimit -f 64; " + build("bugs.csv", "a.ingot"));
+  EXPECT_EQ(limited.code, 7) << limited.out;
+  EXPECT_NE(limited.out.find("ulimit"), std::string::npos) << limited.out;
+  EXPECT_EQ(files(), 1u) << "only the source";
+  if (geteuid() != 0) return;
+  fs::create_directories(folder_ / "small");
+  if (shell("mount -t tmpfs -o size=128k tmpfs " + path("small")).code != 0) return;
+  const Ran full = shell(build("bugs.csv", "small/a.ingot"));
+  const bool empty = fs::is_empty(folder_ / "small");
+  shell("umount " + path("small"));
+  EXPECT_EQ(full.code, 7) << full.out;
+  EXPECT_NE(full.out.find("space"), std::string::npos) << full.out;
+  EXPECT_TRUE(empty);
+}
+
+TEST_F(Unhappy, AFolderThatCannotBeWrittenIsNamed) {
+  write_bugs("bugs.csv", 200);
+  EXPECT_EQ(shell(build("bugs.csv", "absent/a.ingot")).code, 7);
+  // /proc takes no files, even from root.
+  const Ran ran = shell(kIngot + " build recipes/triage --source csv:" + path("bugs.csv") + " -o /proc/a.ingot");
+  EXPECT_EQ(ran.code, 7) << ran.out;
+  EXPECT_NE(ran.out.find("/proc/a.ingot"), std::string::npos) << ran.out;
+  ASSERT_EQ(shell(build("bugs.csv", "a.ingot")).code, 0);
+  const Ran served = shell("timeout 20 " + kIngot + " serve " + path("a.ingot") + " --port 0 --data /proc/feedback");
+  EXPECT_EQ(served.code, 7) << served.out;
+  EXPECT_NE(served.out.find("/proc/feedback"), std::string::npos) << served.out;
+  fs::create_directories(folder_ / "taken.ingot");
+  EXPECT_EQ(shell(build("bugs.csv", "taken.ingot")).code, 7) << "a folder lies where the file is to be";
+  EXPECT_EQ(files(), 3u) << "no part of a file stays";
+}
+
+TEST_F(Unhappy, AGateNotMetSaysByHowMuchAndPacksNothing) {
+  write_bugs("bugs.csv", 300, 40);
+  const Ran ran = shell(build("bugs.csv", "a.ingot", "--set gate.engineer_top1=1"));
+  EXPECT_EQ(ran.code, 5) << ran.out;
+  EXPECT_NE(ran.out.find("short"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("nothing was packed"), std::string::npos) << ran.out;
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Unhappy, CtrlCEndsABuildWithNothingWritten) {
+  write_bugs("bugs.csv", 20000);
+  for (int wait_ms : {50, 300, 1500}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      if (!std::freopen("/dev/null", "w", stdout) || !std::freopen("/dev/null", "w", stderr)) _exit(1);
+      execl(kIngot.c_str(), "ingot", "build", "recipes/triage", "--source", ("csv:" + path("bugs.csv")).c_str(), "-o", path("a.ingot").c_str(), nullptr);
+      _exit(127);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+    kill(child, SIGINT);
+    const auto asked = std::chrono::steady_clock::now();
+    int status = 0;
+    waitpid(child, &status, 0);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
+    ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status) << " after " << wait_ms;
+    if (WEXITSTATUS(status) == 0) break;  // a fast machine was done before
+    EXPECT_EQ(WEXITSTATUS(status), 130) << wait_ms;
+    EXPECT_LT(seconds, 20.0) << wait_ms;
+    EXPECT_EQ(files(), 1u) << "only the source";
+  }
+}
+
+}  // namespace
+}  // namespace ingot
