@@ -19,6 +19,7 @@ void add_pretrain(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_route(CLI::App& app);
 void add_serve(CLI::App& app);
+void add_template(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
 void add_verify(CLI::App& app);
@@ -42,6 +43,7 @@ CommandList commands() {
       add_quantize,
       add_route,
       add_serve,
+      add_template,
       add_tokenize,
       add_tokenizer,
       add_verify,
