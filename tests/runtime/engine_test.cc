@@ -1,4 +1,4 @@
-#include "runtime/engine.h"
+#include "engine_fixture.h"
 
 #include <gtest/gtest.h>
 
@@ -7,61 +7,9 @@
 #include "core/error.h"
 #include "kernels/target.h"
 
+
 namespace ingot {
 namespace {
-
-// A random model speaks nonsense, which is enough to see whether the same request gives the same nonsense.
-class EngineTest : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    std::string text;
-    for (int i = 0; i < 400; ++i) text += "the river number " + std::to_string(i * 37 % 101) + " runs to the sea of grass\n";
-    const std::string_view texts[] = {text};
-    const std::string specials[] = {"<|endoftext|>"};
-    tokenizer_ = train_tokenizer(texts, 320, PreTokenizer::kSmolLm, specials);
-    LlamaConfig c;
-    c.vocab = tokenizer_->size(), c.width = 64, c.layers = 2, c.heads = 4, c.groups = 2, c.head_size = c.rope_dims = 16, c.hidden = 96, c.context = 512;
-    auto random = Llama::random(c, 9);
-    for (Weight* w : random->weights())  // larger than at birth, so that the logits differ
-      if (w->rows > 1)
-        for (int64_t i = 0; i < w->size(); ++i) const_cast<float*>(w->f32())[i] *= 8;
-    GgufWriter out;
-    random->write(out, ElementType::kQ8_0, ElementType::kQ8_0);
-    bytes_ = out.bytes();
-    model_ = Llama::load(Gguf::parse(std::as_bytes(std::span(bytes_)), "test"));
-  }
-  static void TearDownTestSuite() {
-    model_.reset();
-    tokenizer_.reset();
-  }
-
-  static Generation request(int i) {
-    Generation g;
-    std::string text = "the river number ";
-    for (int j = 0; j < 3 + i * 9 % 40; ++j) text += std::to_string((i % 3) * 100 + j) + " runs ";  // several share a beginning
-    g.prompt = tokenizer_->encode(text);
-    g.limit = 5 + i % 7 * 6;
-    g.sampling.temperature = i % 4 ? 0.9 : 0;
-    g.sampling.top_p = 0.95;
-    g.sampling.repetition = i % 2 ? 1.1 : 1;
-    g.sampling.seed = static_cast<uint64_t>(i);
-    g.ignore_end = true;
-    return g;
-  }
-  static std::vector<int32_t> ids(const GenerationResult& result) {
-    std::vector<int32_t> out;
-    for (const auto& token : result.tokens) out.push_back(token.id);
-    return out;
-  }
-
-  static std::shared_ptr<const Tokenizer> tokenizer_;
-  static std::shared_ptr<Llama> model_;
-  static std::string bytes_;
-  ThreadTeam team_{2};
-};
-std::shared_ptr<const Tokenizer> EngineTest::tokenizer_;
-std::shared_ptr<Llama> EngineTest::model_;
-std::string EngineTest::bytes_;
 
 TEST_F(EngineTest, TokensDoNotDependOnCompanyChunksOrPrefixCache) {
   constexpr int kRequests = 24;
@@ -169,23 +117,6 @@ TEST_F(EngineTest, APromptThatIsTooLongIsRefusedWithBothNumbers) {
   EXPECT_THROW(engine.generate(g), Error);
   g.prompt = {100000};
   EXPECT_THROW(engine.generate(g), Error);
-}
-
-TEST(Sampler, KeepsToItsDistribution) {
-  Sampling options;
-  options.temperature = 1;
-  options.seed = 3;
-  const int32_t prompt[] = {0};
-  Sampler sampler(options, prompt, 4);
-  int counts[4] = {};
-  for (int i = 0; i < 40000; ++i) {
-    float logits[4] = {0, std::log(2.0f), std::log(4.0f), -1e9f};
-    ++counts[sampler.sample(logits)];
-  }
-  EXPECT_NEAR(counts[0] / 40000.0, 1 / 7.0, 0.01);
-  EXPECT_NEAR(counts[1] / 40000.0, 2 / 7.0, 0.01);
-  EXPECT_NEAR(counts[2] / 40000.0, 4 / 7.0, 0.01);
-  EXPECT_EQ(counts[3], 0);
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
   return rms_norm(c, x, output_norm_, eps);
 }
 
-Tensor Llama::cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache) const {
+Tensor Llama::cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache,
+                     std::span<const AdapterRows>) const {
   thread_local std::vector<int32_t> positions;
   positions.clear();
   for (const RowPlace& place : places) positions.push_back(place.position);

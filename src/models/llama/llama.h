@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "formats/gguf.h"
+#include "models/llama/lora.h"
 #include "ops/kv_cache.h"
 #include "ops/ops.h"
 
@@ -50,8 +51,9 @@ class Llama {
   Tensor logits(const Context& c, Tensor hidden) const { return linear(c, hidden, head()); }
   const Weight& head() const { return config_.tied ? embedding_ : output_; }
 
-  // The two uses: cached rows of any sequences, and whole sequences of `length` rows.
-  Tensor cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache) const;
+  // The two uses: cached rows of any sequences (those of one adapter together), and whole sequences of `length` rows.
+  Tensor cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache,
+                std::span<const AdapterRows> adapters = {}) const;
   Tensor dense(const Context& c, std::span<const int32_t> ids, int64_t length) const;
   KvCache make_cache(int64_t positions, CacheType type) const;
 
