@@ -7,6 +7,7 @@ void add_bench(CLI::App& app);
 void add_build(CLI::App& app);
 void add_classify(CLI::App& app);
 void add_data(CLI::App& app);
+void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
@@ -31,6 +32,7 @@ CommandList commands() {
       add_build,
       add_classify,
       add_data,
+      add_embed,
       add_evaluate,
       add_generate,
       add_guard,

@@ -72,20 +72,48 @@ Tensor rms_norm(const Context& c, Tensor x, const Weight& weight, float epsilon)
   return y;
 }
 
-Tensor swiglu(const Context& c, Tensor gate, Tensor up) {
+namespace {
+
+using Gate = void (*)(const float*, const float*, float*, int64_t);
+using GateBackward = void (*)(const float*, const float*, const float*, float*, float*, int64_t);
+
+Tensor gated(const Context& c, Tensor gate, Tensor up, Gate forward, GateBackward backward) {
   Tensor y = c.make(gate.rows, gate.cols);
   c.team.parallel_for(static_cast<size_t>(y.size()), kGrain, [&](size_t from, size_t to) {
-    cpu::row_kernels().silu_times(gate.data + from, up.data + from, y.data + from, static_cast<int64_t>(to - from));
+    forward(gate.data + from, up.data + from, y.data + from, static_cast<int64_t>(to - from));
   });
   if (c.tape) {
-    c.tape->record([c, gate, up, y] {
+    c.tape->record([c, gate, up, y, backward] {
       c.team.parallel_for(static_cast<size_t>(y.size()), kGrain, [&](size_t from, size_t to) {
-        cpu::row_kernels().silu_times_backward(y.grad + from, gate.data + from, up.data + from, gate.grad + from, up.grad + from,
-                                               static_cast<int64_t>(to - from));
+        backward(y.grad + from, gate.data + from, up.data + from, gate.grad + from, up.grad + from, static_cast<int64_t>(to - from));
       });
     });
   }
   return y;
+}
+
+// The base of dynamic scaling at a position, 0 within the trained context.
+double grown_base(const Rope& rope, int32_t position) {
+  const auto d = static_cast<double>(rope.dims), trained = static_cast<double>(rope.growth.trained);
+  if (!rope.growth.trained || position < rope.growth.trained || rope.dims <= 2) return 0;
+  const double length = static_cast<double>(position) + 1;
+  return rope.growth.base * std::pow(rope.growth.factor * length / trained - (rope.growth.factor - 1), d / (d - 2));
+}
+
+}  // namespace
+
+Tensor swiglu(const Context& c, Tensor gate, Tensor up) {
+  return gated(c, gate, up, cpu::row_kernels().silu_times, cpu::row_kernels().silu_times_backward);
+}
+
+Tensor geglu(const Context& c, Tensor gate, Tensor up) {
+  return gated(c, gate, up, cpu::row_kernels().gelu_times, cpu::row_kernels().gelu_times_backward);
+}
+
+void soft_cap(const Context& c, Tensor x, float cap) {
+  c.team.parallel_for(static_cast<size_t>(x.size()), kGrain, [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; ++i) x.data[i] = cap * std::tanh(x.data[i] / cap);
+  });
 }
 
 Tensor rotate(const Context& c, Tensor x, int64_t head_size, const Rope& rope, std::span<const int32_t> positions) {
@@ -96,8 +124,9 @@ Tensor rotate(const Context& c, Tensor x, int64_t head_size, const Rope& rope, s
     for (auto r = static_cast<int64_t>(from); r < static_cast<int64_t>(to); ++r) {
       float* cs = angles + r * rope.dims;
       auto position = static_cast<float>(positions[static_cast<size_t>(r)]);
+      const double grown = grown_base(rope, positions[static_cast<size_t>(r)]);
       for (int64_t i = 0; i < half; ++i) {
-        float angle = position * rope.inverse_frequency[i];
+        float angle = position * (grown > 0 ? static_cast<float>(std::pow(grown, -static_cast<double>(i) / static_cast<double>(half))) : rope.inverse_frequency[i]);
         cs[i] = std::cos(angle) * rope.magnitude;
         cs[half + i] = std::sin(angle) * rope.magnitude;
       }

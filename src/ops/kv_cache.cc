@@ -75,8 +75,14 @@ void attend_rows(const Job& job, int64_t first, int rows, int64_t group, float* 
   const auto& kernels = cpu::row_kernels();
   const int64_t d = job.d;
   const bool wide = job.cache.type() == CacheType::kF32;
-  int32_t last = 0;
-  for (int r = 0; r < rows; ++r) last = std::max(last, job.places[static_cast<size_t>(first + r)].position);
+  // The first position that each row may see, and the blocks that any row sees.
+  int32_t start[kAttentionRows], begin = INT32_MAX, last = 0;
+  for (int r = 0; r < rows; ++r) {
+    int32_t position = job.places[static_cast<size_t>(first + r)].position;
+    start[r] = job.window > 0 ? static_cast<int32_t>(std::max<int64_t>(0, position + 1 - job.window)) : 0;
+    begin = std::min(begin, start[r]);
+    last = std::max(last, position);
+  }
   for (int64_t h = group * job.share; h < (group + 1) * job.share; ++h) {
     float peak[kAttentionRows], total[kAttentionRows];
     for (int r = 0; r < rows; ++r) {
@@ -85,23 +91,24 @@ void attend_rows(const Job& job, int64_t first, int rows, int64_t group, float* 
       for (int64_t i = 0; i < d; ++i) room[r * d + i] = q[i] * job.scale;
       std::memset(job.y.row(first + r) + h * d, 0, static_cast<size_t>(d) * sizeof(float));
     }
-    for (int32_t block = 0; block <= last / kCacheBlock; ++block) {
-      int count[kAttentionRows], most = 0;
+    for (int32_t block = begin / kCacheBlock; block <= last / kCacheBlock; ++block) {
+      int from[kAttentionRows], count[kAttentionRows], most = 0;
       for (int r = 0; r < rows; ++r) {
         int32_t position = job.places[static_cast<size_t>(first + r)].position;
         count[r] = std::clamp(position + 1 - block * kCacheBlock, 0, kCacheBlock);
-        most = std::max(most, count[r]);
+        from[r] = std::clamp(start[r] - block * kCacheBlock, 0, kCacheBlock);
+        most = std::max(most, count[r] - from[r]);
       }
-      if (!most) continue;
+      if (most <= 0) continue;
       int32_t page = job.places[static_cast<size_t>(first)].pages[block];
       const std::byte *keys = job.cache.keys(page, job.layer, group), *values = job.cache.values(page, job.layer, group);
       float* out = job.y.row(first) + h * d;
       if (wide)
-        kernels.attend_f32(rows, d, room, d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), count, peak,
-                           total, out, job.y.cols);
-      else
-        kernels.attend_f16(rows, d, room, d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), count,
+        kernels.attend_f32(rows, d, room, d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from, count,
                            peak, total, out, job.y.cols);
+      else
+        kernels.attend_f16(rows, d, room, d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), from,
+                           count, peak, total, out, job.y.cols);
     }
     for (int r = 0; r < rows; ++r) {
       float* out = job.y.row(first + r) + h * d;
@@ -117,11 +124,6 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
                      std::span<const RowPlace> places, float scale, int64_t window) {
   const int64_t heads = q.cols / d, groups = cache.groups(), share = heads / groups;
   if (d % 16) bad_input("a head of " + std::to_string(d) + " elements is no multiple of 16", "attention", "this model's shape is not supported");
-  if (window > 0)
-    for (const RowPlace& place : places)
-      if (place.position >= window)
-        bad_input("position " + std::to_string(place.position) + " lies beyond the sliding window of " + std::to_string(window), "attention",
-                  "sliding windows shorter than the text are not supported yet; shorten the text");
   Tensor y = c.make(q.rows, q.cols);
   c.team.parallel_for(static_cast<size_t>(q.rows), 8, [&](size_t from, size_t to) {
     for (size_t r = from; r < to; ++r)

@@ -25,13 +25,26 @@ Tensor rms_norm(const Context& c, Tensor x, const Weight& weight, float epsilon)
 // silu(gate) * up, elementwise (Shazeer 2020).
 Tensor swiglu(const Context& c, Tensor gate, Tensor up);
 
+// The same with the tanh approximation of gelu on the gate.
+Tensor geglu(const Context& c, Tensor gate, Tensor up);
+
+// cap tanh(x / cap), in place; inference only.
+void soft_cap(const Context& c, Tensor x, float cap);
+
 // Rotary positions (Su 2021). kPairs turns (0,1), (2,3), ... as GGUF's llama stores it; kHalves turns (i, i + d/2) as Hugging Face does.
 enum class RopeLayout { kPairs, kHalves };
+// Dynamic scaling: past the context that a model was trained for, the base grows with the position. A row's turn depends on its own
+// position alone, as when tokens come one by one.
+struct RopeGrowth {
+  double base = 0, factor = 0;
+  int64_t trained = 0;  // 0: none
+};
 struct Rope {
   RopeLayout layout = RopeLayout::kPairs;
   int64_t dims = 0;                     // leading elements of a head that turn; even
   const float* inverse_frequency = nullptr;  // [dims/2], scaling included
   float magnitude = 1;                  // YaRN's factor on cos and sin
+  RopeGrowth growth{};
 };
 // x [n, heads * head_size], one position a row.
 Tensor rotate(const Context& c, Tensor x, int64_t head_size, const Rope& rope, std::span<const int32_t> positions);

@@ -1,11 +1,15 @@
-// A language model with its tokenizer, by path or by name.
+// A model with what belongs to it, by path or by name.
 #pragma once
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "models/llama/llama.h"
+#include "models/pooling.h"
+#include "models/text_encoder.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
@@ -14,10 +18,16 @@ struct LanguageModel {
   std::filesystem::path path;
   std::shared_ptr<Llama> model;
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::string chat_template;   // Jinja; empty: none
+  std::vector<int32_t> ends;   // tokens that end an answer
 };
 
-// A .gguf path, "ingot-base" (the embedded default), or the name of a model that was pulled. Throws Error (input) saying what to do.
+// A .gguf file (the first of a split one), a Hugging Face folder, "ingot-base" (the embedded default), or the name of a model that
+// was pulled. Throws Error (input) saying what to do.
 std::filesystem::path find_model(const std::string& name);
 LanguageModel open_model(const std::string& name);
+
+// A sentence encoder's folder, or any language model read as one. Without a pooling: as the folder says, else the mean.
+std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling = {});
 
 }  // namespace ingot

@@ -157,6 +157,37 @@ TEST_F(OpsTest, AttendCachedIsTheSameAttentionOnEveryTarget) {
   force_target(before);
 }
 
+TEST_F(OpsTest, AWindowHidesWhatLiesBeforeItInEveryChunking) {
+  Context c{team_, arena_};
+  Tensor q = input("attend.q"), k = input("attend.k"), v = input("attend.v");
+  const int64_t length = 140;  // the two sequences as one: three pages
+  for (int64_t window : {1, 5, 63, 64, 65, 100, 139, 140, 500}) {
+    std::vector<float> first;
+    for (int64_t chunk : {1, 7, 140}) {
+      KvCache cache(1, 2, 16, CacheType::kF32, 4);
+      std::vector<int32_t> pages = {cache.take(), cache.take(), cache.take()};
+      std::vector<float> all;
+      for (int64_t at = 0; at < length; at += chunk) {
+        const int64_t n = std::min(chunk, length - at);
+        std::vector<RowPlace> places;
+        for (int64_t i = 0; i < n; ++i) places.push_back({pages.data(), static_cast<int32_t>(at + i)});
+        auto rows = [&](Tensor t) { return Tensor{t.row(at), nullptr, n, t.cols}; };
+        Tensor y = attend_cached(c, rows(q), rows(k), rows(v), 16, cache, 0, places, 0.25f, window);
+        all.insert(all.end(), y.data, y.data + y.size());
+      }
+      if (first.empty()) first = all;
+      EXPECT_EQ(std::memcmp(all.data(), first.data(), all.size() * 4), 0) << "window " << window << " chunk " << chunk;
+    }
+    for (int64_t r : {0, 4, 5, 63, 64, 65, 127, 128, 133, 139}) {  // a row is the last one of its own window
+      const int64_t seen = std::min(window, r + 1);
+      auto part = [&](Tensor t) { return Tensor{t.row(r + 1 - seen), nullptr, seen, t.cols}; };
+      Tensor alone = attend_dense(c, part(q), part(k), part(v), 16, seen, 0.25f);
+      for (int64_t i = 0; i < alone.cols; ++i)
+        ASSERT_NEAR(alone.row(seen - 1)[i], first[static_cast<size_t>(r * alone.cols + i)], 2e-6f) << "window " << window << " row " << r;
+    }
+  }
+}
+
 TEST_F(OpsTest, HeadLoss) {
   Tensor x = input("head.x");
   Weight w = weight("head.w");

@@ -28,12 +28,17 @@ struct RowKernels {
   void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
   void (*to_f16)(const float* x, uint16_t* y, int64_t n);
 
-  // Online softmax over one block: queries [rows][d] (already scaled), keys [d][64], values [64][d], `count[r]` leading positions
-  // valid for row r (0 leaves the row alone). peak, total: [rows] running maximum and sum; out: [rows][d] running sum of values.
-  void (*attend_f32)(int rows, int64_t d, const float* q, int64_t q_stride, const float* keys, const float* values, const int* count,
-                     float* peak, float* total, float* out, int64_t out_stride);
-  void (*attend_f16)(int rows, int64_t d, const float* q, int64_t q_stride, const uint16_t* keys, const uint16_t* values,
+  // Online softmax over one block: queries [rows][d] (already scaled), keys [d][64], values [64][d]; positions first[r] to
+  // count[r] - 1 are valid for row r (none leaves the row alone). peak, total: [rows] running maximum and sum; out: [rows][d]
+  // running sum of values.
+  void (*attend_f32)(int rows, int64_t d, const float* q, int64_t q_stride, const float* keys, const float* values, const int* first,
                      const int* count, float* peak, float* total, float* out, int64_t out_stride);
+  void (*attend_f16)(int rows, int64_t d, const float* q, int64_t q_stride, const uint16_t* keys, const uint16_t* values,
+                     const int* first, const int* count, float* peak, float* total, float* out, int64_t out_stride);
+
+  void (*gelu)(const float* x, float* y, int64_t n);                              // x Phi(x), the normal distribution itself; may be in place
+  void (*gelu_times)(const float* gate, const float* up, float* y, int64_t n);    // gelu's tanh approximation of gate, times up
+  void (*gelu_times_backward)(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n);  // adds
 };
 
 const RowKernels& row_kernels_generic();

@@ -95,6 +95,46 @@ void silu_times_backward(const float* dy, const float* gate, const float* up, fl
   });
 }
 
+// Rational minimax approximation of erf, exact to 4e-7 (a test holds it to the C library's); beyond 4 it is 1.
+F16x error_function(F16x x) {
+  x = smallest(largest(x, splat(-4.0f)), splat(4.0f));
+  constexpr float kOver[] = {2.77068142495902e-08f,  -2.10102402082508e-06f, -5.69250639462346e-05f,
+                             -7.34990630326855e-04f, -2.95459980854025e-03f, -1.60960333262415e-02f};
+  constexpr float kUnder[] = {-2.13374055278905e-04f, -1.68282697438203e-03f, -7.37332916720468e-03f, -1.42647390514189e-02f};
+  const F16x s = mul(x, x);
+  F16x p = splat(-2.72614225801306e-10f), q = splat(-1.45660718464996e-05f);
+  for (float a : kOver) p = fma(p, s, splat(a));
+  for (float b : kUnder) q = fma(q, s, splat(b));
+  return div(mul(x, p), q);
+}
+
+void gelu(const float* x, float* y, int64_t n) {
+  each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) {
+    F16x e = error_function(mul(v, splat(0.70710678118654752f)));
+    store_at(y + i, mul(mul(v, splat(0.5f)), add(splat(1.0f), e)), c);
+  });
+}
+
+// (1 + tanh u) / 2 is the logistic function of 2u; u = sqrt(2/pi) (x + 0.044715 x^3).
+F16x gelu_gate(F16x x) {
+  F16x cubic = fma(mul(splat(0.044715f), mul(x, x)), x, x);
+  return sigmoid(mul(splat(1.5957691216057308f), cubic));
+}
+
+void gelu_times(const float* gate, const float* up, float* y, int64_t n) {
+  each16(gate, n, 0, [&](int64_t i, F16x g, int64_t c) { store_at(y + i, mul(mul(g, gelu_gate(g)), load_at(up + i, c)), c); });
+}
+
+void gelu_times_backward(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n) {
+  each16(gate, n, 0, [&](int64_t i, F16x g, int64_t c) {
+    F16x s = gelu_gate(g), d = load_at(dy + i, c), u = load_at(up + i, c), value = mul(g, s);
+    store_at(dup + i, fma(d, value, load_at(dup + i, c)), c);
+    F16x inner = mul(splat(1.5957691216057308f), fma(mul(splat(3 * 0.044715f), g), g, splat(1.0f)));
+    F16x slope = fma(mul(value, sub(splat(1.0f), s)), inner, s);
+    store_at(dgate + i, fma(mul(d, u), slope, load_at(dgate + i, c)), c);
+  });
+}
+
 void adam(float* w, const float* g, float* m, float* v, int64_t n, const AdamStep& p) {
   F16x scale = splat(p.scale), b1 = splat(p.beta1), b2 = splat(p.beta2), r1 = splat(1 - p.beta1), r2 = splat(1 - p.beta2);
   F16x step = splat(p.rate / p.bias1), inverse2 = splat(1.0f / std::sqrt(p.bias2)), eps = splat(p.epsilon);
@@ -134,8 +174,8 @@ void to_f16(const float* x, uint16_t* y, int64_t n) {
 
 // R rows share the loads of keys and values; what a row computes does not depend on its company.
 template <int R, typename T>
-void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* count, float* peak,
-                 float* total, float* out, int64_t out_stride) {
+void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* first, const int* count,
+                 float* peak, float* total, float* out, int64_t out_stride) {
   F16x score[R][4];
   for (int r = 0; r < R; ++r)
     for (int j = 0; j < 4; ++j) score[r][j] = zero();
@@ -152,10 +192,11 @@ void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, con
   int longest = 0;
   for (int r = 0; r < R; ++r) {
     for (int j = 0; j < 4; ++j) store(weight[r] + 16 * j, score[r][j]);
-    if (count[r] <= 0) {
+    if (count[r] <= first[r]) {
       for (float& w : weight[r]) w = 0;
       continue;
     }
+    for (int j = 0; j < first[r]; ++j) weight[r][j] = -INFINITY;
     for (int j = count[r]; j < kCacheBlock; ++j) weight[r][j] = -INFINITY;
     if (count[r] > longest) longest = count[r];
     F16x top = largest(largest(load(weight[r]), load(weight[r] + 16)), largest(load(weight[r] + 32), load(weight[r] + 48)));
@@ -171,6 +212,7 @@ void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, con
     for (int j = 0; j < 4; ++j) {
       store(weight[r] + 16 * j, exponential(sub(load(weight[r] + 16 * j), by)));
     }
+    for (int j = 0; j < first[r]; ++j) weight[r][j] = 0;
     for (int j = count[r]; j < kCacheBlock; ++j) weight[r][j] = 0;
     for (int j = 0; j < 4; ++j) s = add(s, load(weight[r] + 16 * j));
     total[r] += sum_lanes(s);
@@ -190,11 +232,11 @@ void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, con
       }
     }
     for (int r = 0; r < R; ++r)
-      if (count[r] > 0) store(out + r * out_stride + i, sum[r][0]), store(out + r * out_stride + i + 16, sum[r][1]);
+      if (count[r] > first[r]) store(out + r * out_stride + i, sum[r][0]), store(out + r * out_stride + i + 16, sum[r][1]);
   }
   for (; i + 16 <= d; i += 16) {
     for (int r = 0; r < R; ++r) {
-      if (count[r] <= 0) continue;
+      if (count[r] <= first[r]) continue;
       F16x sum = load(out + r * out_stride + i);
       for (int j = 0; j < longest; ++j) sum = fma(splat(weight[r][j]), load(values + j * d + i), sum);
       store(out + r * out_stride + i, sum);
@@ -203,15 +245,16 @@ void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, con
 }
 
 template <typename T>
-void attend(int rows, int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* count, float* peak,
-            float* total, float* out, int64_t out_stride) {
-  using Fn = void (*)(int64_t, const float*, int64_t, const T*, const T*, const int*, float*, float*, float*, int64_t);
+void attend(int rows, int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* first, const int* count,
+            float* peak, float* total, float* out, int64_t out_stride) {
+  using Fn = void (*)(int64_t, const float*, int64_t, const T*, const T*, const int*, const int*, float*, float*, float*, int64_t);
   static constexpr Fn by_rows[kAttentionRows] = {attend_rows<1, T>, attend_rows<2, T>, attend_rows<3, T>, attend_rows<4, T>};
-  by_rows[rows - 1](d, q, q_stride, keys, values, count, peak, total, out, out_stride);
+  by_rows[rows - 1](d, q, q_stride, keys, values, first, count, peak, total, out, out_stride);
 }
 
 constexpr RowKernels kRowKernels = {dot,     add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
-                                    exp_minus, silu_times, silu_times_backward, adam, to_bf16, to_f16, attend<float>, attend<uint16_t>};
+                                    exp_minus, silu_times, silu_times_backward, adam, to_bf16, to_f16, attend<float>, attend<uint16_t>,
+                                    gelu, gelu_times, gelu_times_backward};
 
 }  // namespace
 }  // namespace ingot::cpu

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/sha256.h"
 
 namespace ingot {
 
@@ -11,6 +12,8 @@ int64_t LlamaConfig::parameters() const {
   int64_t block = width * head_size * (2 * heads + 2 * groups) + 3 * width * hidden + 2 * width;
   return vocab * width * (tied ? 1 : 2) + layers * block + width;
 }
+
+float LlamaConfig::query_scale() const { return attention_scale > 0 ? attention_scale : 1.0f / std::sqrt(static_cast<float>(head_size)); }
 
 double LlamaConfig::training_flops(int64_t length) const {
   int64_t products = vocab * width + layers * (width * head_size * (2 * heads + 2 * groups) + 3 * width * hidden);
@@ -22,22 +25,42 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
     if (id < 0 || id >= config_.vocab)
       bad_input("token " + std::to_string(id) + " is not in the vocabulary of " + std::to_string(config_.vocab), "model",
                 "use the tokenizer that came with this model");
-  const Rope rope{config_.rope_layout, config_.rope_dims, inverse_frequency_.data(), rope_magnitude_};
   const float eps = config_.epsilon;
   Tensor x = embed(c, embedding_, ids);
+  if (config_.embedding_scale != 1) x = scale(c, x, config_.embedding_scale);
   for (int64_t i = 0; i < config_.layers; ++i) {
     const LlamaLayer& l = layers_[static_cast<size_t>(i)];
+    const Rope rope = rope_of(i);
     Tensor n = rms_norm(c, x, l.attention_norm, eps);
     Tensor q = linear(c, n, l.query, l.query_bias), k = linear(c, n, l.key, l.key_bias), v = linear(c, n, l.value, l.value_bias);
     if (l.query_norm) q = rms_norm(c, q, l.query_norm, eps);
     if (l.key_norm) k = rms_norm(c, k, l.key_norm, eps);
     q = rotate(c, q, config_.head_size, rope, positions);
     k = rotate(c, k, config_.head_size, rope, positions);
-    x = add(c, x, linear(c, attend(i, q, k, v), l.output));
+    Tensor y = linear(c, attend(i, q, k, v), l.output, l.output_bias);
+    if (l.attention_end_norm) y = rms_norm(c, y, l.attention_end_norm, eps);
+    x = add(c, x, y);
     n = rms_norm(c, x, l.feed_norm, eps);
-    x = add(c, x, linear(c, swiglu(c, linear(c, n, l.gate), linear(c, n, l.up)), l.down));
+    Tensor gate = linear(c, n, l.gate), up = linear(c, n, l.up);
+    y = linear(c, config_.activation == Activation::kSilu ? swiglu(c, gate, up) : geglu(c, gate, up), l.down);
+    if (l.feed_end_norm) y = rms_norm(c, y, l.feed_end_norm, eps);
+    x = add(c, x, y);
   }
   return rms_norm(c, x, output_norm_, eps);
+}
+
+Tensor Llama::logits(const Context& c, Tensor hidden) const {
+  Tensor y = linear(c, hidden, head());
+  if (config_.logit_cap > 0) soft_cap(c, y, config_.logit_cap);
+  return y;
+}
+
+Rope Llama::rope_of(int64_t layer) const {
+  if (config_.is_local(layer) && !local_inverse_frequency_.empty()) return {config_.rope_layout, config_.rope_dims, local_inverse_frequency_.data(), 1, {}};
+  Rope rope{config_.rope_layout, config_.rope_dims, inverse_frequency_.data(), rope_magnitude_, {}};
+  if (config_.rope_scaling.kind == RopeScaling::Kind::kDynamic)
+    rope.growth = {config_.rope_base, config_.rope_scaling.factor, static_cast<int64_t>(config_.rope_scaling.trained)};
+  return rope;
 }
 
 Tensor Llama::cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache,
@@ -45,18 +68,19 @@ Tensor Llama::cached(const Context& c, std::span<const int32_t> ids, std::span<c
   thread_local std::vector<int32_t> positions;
   positions.clear();
   for (const RowPlace& place : places) positions.push_back(place.position);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_size));
   return trunk(c, ids, positions, [&](int64_t layer, Tensor q, Tensor k, Tensor v) {
-    return attend_cached(c, q, k, v, config_.head_size, cache, layer, places, scale, config_.window);
+    return attend_cached(c, q, k, v, config_.head_size, cache, layer, places, config_.query_scale(), config_.window_of(layer));
   });
 }
 
 Tensor Llama::dense(const Context& c, std::span<const int32_t> ids, int64_t length) const {
+  if (config_.window > 0 && length > config_.window)
+    bad_input("a text of " + std::to_string(length) + " tokens is longer than the model's sliding window of " + std::to_string(config_.window), "training",
+              "train on texts of at most that length");
   std::vector<int32_t> positions(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) positions[i] = static_cast<int32_t>(static_cast<int64_t>(i) % length);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(config_.head_size));
   return trunk(c, ids, positions,
-               [&](int64_t, Tensor q, Tensor k, Tensor v) { return attend_dense(c, q, k, v, config_.head_size, length, scale); });
+               [&](int64_t, Tensor q, Tensor k, Tensor v) { return attend_dense(c, q, k, v, config_.head_size, length, config_.query_scale()); });
 }
 
 KvCache Llama::make_cache(int64_t positions, CacheType type) const {
@@ -65,14 +89,20 @@ KvCache Llama::make_cache(int64_t positions, CacheType type) const {
 
 std::vector<Weight*> Llama::weights() {
   std::vector<Weight*> all{&embedding_};
+  const auto parts = layer_parts(config_);
   for (LlamaLayer& l : layers_)
-    for (Weight* w : {&l.attention_norm, &l.query, &l.key, &l.value, &l.query_bias, &l.key_bias, &l.value_bias, &l.query_norm, &l.key_norm,
-                      &l.output, &l.feed_norm, &l.gate, &l.up, &l.down})
-      all.push_back(w);
+    for (const LayerPart& part : parts) all.push_back(&(l.*part.weight));
   all.push_back(&output_norm_);
   all.push_back(&output_);
   std::erase_if(all, [](Weight* w) { return !*w; });
   return all;
+}
+
+std::string Llama::fingerprint() const {
+  std::string all;
+  for (const Weight* w : const_cast<Llama*>(this)->weights())
+    all += w->name + hex(sha256({static_cast<const std::byte*>(w->data), static_cast<size_t>(w->rows * row_bytes(w->type, w->cols))}));
+  return hex(sha256(std::string_view(all)));
 }
 
 int64_t Llama::weight_bytes() const {

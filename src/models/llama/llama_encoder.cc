@@ -13,11 +13,11 @@ constexpr int64_t kWindow = 512, kPages = 64;  // tokens of a window; pages of a
 
 class LlamaEncoder : public TextEncoder {
  public:
-  LlamaEncoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer, std::string fingerprint)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), fingerprint_(std::move(fingerprint)) {}
+  LlamaEncoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer, std::string fingerprint, Pooling pooling)
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), fingerprint_(std::move(fingerprint)), pooling_(pooling) {}
 
   int width() const override { return static_cast<int>(model_->config().width); }
-  std::string fingerprint() const override { return fingerprint_ + "/mean"; }
+  std::string fingerprint() const override { return fingerprint_ + (pooling_ == Pooling::kMean ? "/mean" : pooling_ == Pooling::kCls ? "/first" : "/last"); }
 
   std::vector<float> encode(std::span<const std::string> texts, std::vector<int>* windows) const override {
     std::lock_guard lock(busy_);
@@ -78,8 +78,10 @@ class LlamaEncoder : public TextEncoder {
     int64_t row = 0;
     for (const Window& window : batch.windows) {
       float* sum = out.data() + window.text * static_cast<size_t>(hidden.cols);
-      for (size_t i = 0; i < window.ids.size(); ++i, ++row)
+      for (size_t i = 0; i < window.ids.size(); ++i, ++row) {
+        if ((pooling_ == Pooling::kLast && i + 1 < window.ids.size()) || (pooling_ == Pooling::kCls && i > 0)) continue;
         for (int64_t j = 0; j < hidden.cols; ++j) sum[j] += hidden.row(row)[j];
+      }
     }
     arena_.release(mark);
     for (const auto& list : pages)
@@ -90,6 +92,7 @@ class LlamaEncoder : public TextEncoder {
   std::shared_ptr<const Llama> model_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string fingerprint_;
+  Pooling pooling_;
   mutable Arena arena_;
   mutable std::mutex busy_;
 };
@@ -97,8 +100,8 @@ class LlamaEncoder : public TextEncoder {
 }  // namespace
 
 std::shared_ptr<const TextEncoder> make_llama_encoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer,
-                                                      std::string fingerprint) {
-  return std::make_shared<LlamaEncoder>(std::move(model), std::move(tokenizer), std::move(fingerprint));
+                                                      std::string fingerprint, Pooling pooling) {
+  return std::make_shared<LlamaEncoder>(std::move(model), std::move(tokenizer), std::move(fingerprint), pooling);
 }
 
 }  // namespace ingot

@@ -1,0 +1,54 @@
+// BERT (Devlin 2018) and RoBERTa (Liu 2019): learnt positions, attention over the whole sequence, norms after each block.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/hf_config.h"
+#include "models/hf_weights.h"
+#include "ops/context.h"
+#include "ops/weight.h"
+
+namespace ingot {
+
+struct BertConfig {
+  int64_t vocab = 0, width = 0, layers = 0, heads = 0, hidden = 0;
+  int64_t positions = 0;       // rows of the table, those that are never used among them
+  int64_t first_position = 0;  // RoBERTa begins after its padding id
+  int64_t types = 0;           // token types; only the first is used here
+  float epsilon = 1e-12f;
+
+  int64_t context() const { return positions - first_position; }  // tokens that a sequence may have
+};
+
+struct BertLayer {
+  Weight query, query_bias, key, key_bias, value, value_bias, output, output_bias, attention_norm, attention_norm_bias;
+  Weight up, up_bias, down, down_bias, norm, norm_bias;
+};
+
+class Bert {
+ public:
+  // config.json and its weights. Throws Error (input) naming the key or tensor that is missing or misshapen.
+  static std::shared_ptr<const Bert> load(const HfConfig& config, std::shared_ptr<const Safetensors> weights);
+
+  // Sequences one after the other, lengths[i] tokens each -> [n, width], the last hidden states. A row depends on its own
+  // sequence alone.
+  Tensor hidden(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> lengths) const;
+
+  const BertConfig& config() const { return config_; }
+  std::string fingerprint() const;  // of all weights; reads them
+
+ private:
+  BertConfig config_;
+  Weight words_, positions_, types_, norm_, norm_bias_;
+  std::vector<BertLayer> layers_;
+  std::shared_ptr<const Safetensors> files_;
+  std::vector<std::shared_ptr<float[]>> owned_;
+};
+
+// True for a model_type that Bert::load takes.
+bool is_bert(const HfConfig& config);
+
+}  // namespace ingot
