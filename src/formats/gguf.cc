@@ -1,5 +1,6 @@
 #include "formats/gguf.h"
 
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -132,6 +133,14 @@ void put_number(std::string& out, GgufType type, double v) {
   put<double>(out, v);
 }
 
+constexpr int64_t kMostParts = 1000;
+
+std::string part_ending(int64_t index, int64_t count) {
+  char text[40];
+  std::snprintf(text, sizeof text, "-%05d-of-%05d.gguf", static_cast<int>(index + 1), static_cast<int>(count));
+  return text;
+}
+
 }  // namespace
 
 int64_t GgufTensor::elements() const {
@@ -145,6 +154,34 @@ std::shared_ptr<const Gguf> Gguf::open(const std::filesystem::path& path) {
   gguf->file_ = MappedFile(path);
   gguf->name_ = path.string();
   gguf->read(gguf->file_.bytes());
+  const int64_t count = gguf->integer("split.count", 1);
+  if (count == 1) return gguf;
+  if (count < 1 || count > kMostParts) bad_input("split.count is " + std::to_string(count) + ", expected 1 to " + std::to_string(kMostParts), gguf->name_, kTodo);
+  // NAME-00001-of-00003.gguf: the first has the metadata, each has some of the tensors.
+  const std::string file = path.filename().string(), end = part_ending(0, count);
+  if (gguf->integer("split.no") != 0 || !file.ends_with(end))
+    bad_input("this is not the first of " + std::to_string(count) + " parts, whose name ends in " + end, gguf->name_, "give the first part, the others beside it under their own names");
+  auto parts = std::make_shared<std::vector<std::shared_ptr<Gguf>>>();
+  for (int64_t i = 1; i < count; ++i) {
+    const auto other = path.parent_path() / (file.substr(0, file.size() - end.size()) + part_ending(i, count));
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(other, error)) bad_input("part " + std::to_string(i + 1) + " of " + std::to_string(count) + " is missing", other.string(), "fetch all parts into one folder");
+    auto part = parts->emplace_back(std::make_shared<Gguf>());
+    part->file_ = MappedFile(other);
+    part->name_ = other.string();
+    part->read(part->file_.bytes());
+    if (part->integer("split.no") != i || part->integer("split.count") != count)
+      bad_input("the file says it is part " + std::to_string(part->integer("split.no") + 1) + " of " + std::to_string(part->integer("split.count")) + ", expected part " +
+                    std::to_string(i + 1) + " of " + std::to_string(count), part->name_, "fetch the part again");
+    for (const GgufTensor& t : part->tensors_) {
+      if (!gguf->index_.emplace(t.name, gguf->tensors_.size()).second) bad_input("the tensor " + t.name + " stands in two parts", part->name_, kTodo);
+      gguf->tensors_.push_back(t);
+    }
+  }
+  const int64_t expected = gguf->integer("split.tensors.count", static_cast<int64_t>(gguf->tensors_.size()));
+  if (expected != static_cast<int64_t>(gguf->tensors_.size()))
+    bad_input("the parts hold " + std::to_string(gguf->tensors_.size()) + " tensors, expected " + std::to_string(expected), gguf->name_, "fetch the model again");
+  gguf->owner_ = parts;
   return gguf;
 }
 
