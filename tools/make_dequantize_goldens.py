@@ -46,7 +46,7 @@ def main():
     values[32:64] = 0
     values[64:96] *= np.float32(1e-6)
     parts = []
-    for kind in (Type.Q8_0, Type.Q4_0, Type.Q4_1, Type.BF16):
+    for kind in (Type.Q8_0, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.BF16):
         parts.append(record(kind, values, quants.quantize(values, kind)))
     wide = np.concatenate([values, np.array([65504, 65519.9, 65520, -1e9, 5.96e-8, 2.98e-8, 6.1e-5, -0.0], np.float32)])
     with np.errstate(over="ignore"):

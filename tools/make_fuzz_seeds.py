@@ -75,3 +75,17 @@ local = struct.pack("<IHHHHHIIIHH", 0x04034b50, 20, 0, 0, 0, 33, 0, 0, 0, len(na
 central = struct.pack("<IHHHHHHIIIHHHHHII", 0x02014b50, 45, 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0, 0, 0, 0, 0, 0) + name
 end = struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 1, 1, len(central), len(local), 0)
 seed("archive", "directory", local + central + end)
+
+# Folders of models: their configurations, a safetensors file and an index, an importance matrix in its older form.
+decoder = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 8, "max_position_embeddings": 64,
+           "vocab_size": 9, "head_dim": 16, "rms_norm_eps": 1e-6}
+seed("hf_config", "llama", json.dumps({**decoder, "model_type": "llama", "rope_theta": 1e4, "rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 16}}))
+seed("hf_config", "gemma", json.dumps({"model_type": "gemma3", "text_config": {**decoder, "layer_types": ["sliding_attention"], "rope_parameters": {
+    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6}, "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}}))
+seed("hf_config", "qwen", json.dumps({**decoder, "model_type": "qwen2", "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0, "eos_token_id": [1, 2]}))
+seed("hf_config", "bert", json.dumps({**decoder, "model_type": "bert", "hidden_act": "gelu", "type_vocab_size": 2, "pad_token_id": 0}))
+header = json.dumps({"a": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}, "b": {"dtype": "BF16", "shape": [2], "data_offsets": [8, 12]}}).encode()
+seed("safetensors", "two", struct.pack("<Q", len(header)) + header + bytes(12))
+seed("safetensors", "index", "i" + json.dumps({"metadata": {"total_size": 12}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "../b.safetensors"}}))
+entry = b"blk.0.attn_q.weight"
+seed("importance", "older", struct.pack("<ii", 1, len(entry)) + entry + struct.pack("<ii4f", 2, 4, 1, 2, 3, 4))

@@ -11,6 +11,7 @@ void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
+void add_imatrix(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
@@ -36,6 +37,7 @@ CommandList commands() {
       add_evaluate,
       add_generate,
       add_guard,
+      add_imatrix,
       add_inspect,
       add_new,
       add_pack,

@@ -32,6 +32,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same text");
   command->add_option("--stop", o->request.stop, "text that ends the answer");
   command->add_option("--cache", o->cache, "element type of the key/value cache")->check(CLI::IsMember({"f32", "f16"}));
+  command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(CLI::Range(0, 100));
   command->add_flag("--ignore-end", o->request.ignore_end, "go on after the model's end token");
   command->add_flag("--raw", o->raw, "print the continuation and nothing else");
   command->add_flag("--json", o->json, "one JSON object: text, tokens, finish_reason, tokens_per_s");
@@ -59,6 +60,12 @@ void add_generate(CLI::App& app) {
       for (const auto& token : result.tokens) ids.push_back(token.id);
       nlohmann::json out = {{"text", result.text}, {"tokens", ids}, {"finish_reason", finish_name(result.reason)}, {"prompt_tokens", o->request.prompt.size()},
                             {"first_token_s", result.first_s}, {"tokens_per_s", rate}};
+      if (o->request.top_logprobs >= 0)
+        for (const auto& token : result.tokens) {
+          nlohmann::json top = nlohmann::json::array();
+          for (size_t i = 1; i < token.scores.size(); ++i) top.push_back({{"id", token.scores[i].token}, {"logprob", token.scores[i].logprob}});
+          out["logprobs"].push_back({{"text", language.tokenizer->decode(std::span(&token.id, 1))}, {"logprob", token.scores[0].logprob}, {"top", top}});
+        }
       std::printf("%s\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     } else if (!o->raw) {
       std::printf("\n");

@@ -11,11 +11,11 @@ namespace ingot {
 // Bit-exact with the definition of each format evaluated in f32.
 void dequantize_row(ElementType type, const void* src, float* dst, int64_t n);
 
-// True for the types quantize_row writes.
+// True for the types quantize_row writes: all of them.
 bool can_quantize(ElementType type);
 
-// Nearest representable values (block types: scale from the block's extremes, as GGUF's reference does). dst holds row_bytes(type, n).
-// Throws Error (input) for a type that can_quantize refuses.
-void quantize_row(ElementType type, const float* src, void* dst, int64_t n);
+// Nearest representable values. Q8_0, and without importance Q4_0 to Q5_1, as GGUF's reference has them; the others choose scales that
+// lose least. importance: what an error in each of the n elements costs, or null. dst holds row_bytes(type, n).
+void quantize_row(ElementType type, const float* src, void* dst, int64_t n, const float* importance = nullptr);
 
 }  // namespace ingot

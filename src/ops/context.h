@@ -56,11 +56,15 @@ class Tape {
   std::vector<std::function<void()>> steps_;
 };
 
+struct Weight;
+
 struct Context {
   ThreadTeam& team;
   Arena& arena;
   Tape* tape = nullptr;    // null: inference
   bool bf16 = false;       // products of f32 weights in bf16 with f32 sums (training)
+
+  const std::function<void(const Weight& w, const Tensor& x)>* observe = nullptr;  // sees what every product takes; null: nobody
 
   Tensor make(int64_t rows, int64_t cols) const;  // with a cleared gradient when there is a tape
 };

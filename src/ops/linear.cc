@@ -73,6 +73,7 @@ Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
   if (x.cols != w.cols)
     bad_input("a matrix does not fit its input: " + std::to_string(w.cols) + " columns expected, " + std::to_string(x.cols) + " given",
               w.name, "the model file is inconsistent; fetch it again");
+  if (c.observe) (*c.observe)(w, x);
   Tensor y = c.make(x.rows, w.rows);
   bool trains = w.type == ElementType::kF32 && c.tape;
   if (trains) {

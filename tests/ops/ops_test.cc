@@ -5,9 +5,11 @@
 
 #include <cmath>
 #include <cstring>
+#include <numbers>
 
 #include "formats/gguf.h"
 #include "kernels/target.h"
+#include "ops/encoder_ops.h"
 #include "ops/kv_cache.h"
 
 namespace ingot {
@@ -100,6 +102,59 @@ TEST_F(OpsTest, Swiglu) {
   backward(swiglu(c_, gate, up), "swiglu");
   expect_close(gate.grad, "swiglu.dgate");
   expect_close(up.grad, "swiglu.dup");
+}
+
+// The definition in double, and its slope by central differences.
+double tanh_gelu(double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x))); }
+
+TEST_F(OpsTest, GegluOnEveryTarget) {
+  const Target before = active_target();
+  for (Target target : available_targets()) {
+    force_target(target);
+    Tensor gate = c_.make(3, 37), up = c_.make(3, 37);
+    for (int64_t i = 0; i < gate.size(); ++i) {
+      gate.data[i] = static_cast<float>(i - 55) * 0.17f;
+      up.data[i] = static_cast<float>(i % 7) - 2.5f;
+    }
+    Tensor y = geglu(c_, gate, up);
+    for (int64_t i = 0; i < y.size(); ++i) y.grad[i] = static_cast<float>(i % 5) - 1.5f;
+    tape_.backward();
+    for (int64_t i = 0; i < y.size(); ++i) {
+      const double g = gate.data[i], u = up.data[i], dy = y.grad[i], h = 1e-5;
+      EXPECT_NEAR(y.data[i], tanh_gelu(g) * u, 2e-6 * (1 + std::abs(g * u)));
+      EXPECT_NEAR(up.grad[i], tanh_gelu(g) * dy, 2e-6 * (1 + std::abs(g * dy)));
+      EXPECT_NEAR(gate.grad[i], (tanh_gelu(g + h) - tanh_gelu(g - h)) / (2 * h) * u * dy, 5e-6 * (1 + std::abs(u * dy)));
+    }
+  }
+  force_target(before);
+}
+
+TEST_F(OpsTest, GeluAndLayerNormOnEveryTarget) {
+  const Target before = active_target();
+  Context c{team_, arena_};
+  for (Target target : available_targets()) {
+    force_target(target);
+    Tensor x = c.make(1, 4001);
+    for (int64_t i = 0; i < x.cols; ++i) x.data[i] = static_cast<float>(i - 2000) * 0.004f;
+    Tensor y = c.make(1, x.cols);
+    std::memcpy(y.data, x.data, static_cast<size_t>(x.cols) * sizeof(float));
+    gelu(c, y);
+    for (int64_t i = 0; i < x.cols; ++i) {
+      const double v = x.data[i];
+      EXPECT_NEAR(y.data[i], 0.5 * v * (1 + std::erf(v / std::numbers::sqrt2)), 4e-7 * (1 + std::abs(v))) << v;
+    }
+    std::vector<float> w(53, 1.5f), b(53, -0.25f);
+    Tensor n = c.make(2, 53);
+    for (int64_t i = 0; i < n.size(); ++i) n.data[i] = static_cast<float>((i * 37) % 101) * 0.3f + 100;
+    Tensor z = layer_norm(c, n, {"w", ElementType::kF32, 1, 53, w.data(), nullptr}, {"b", ElementType::kF32, 1, 53, b.data(), nullptr}, 1e-5f);
+    for (int64_t r = 0; r < 2; ++r) {
+      double mean = 0, variance = 0;
+      for (int64_t i = 0; i < 53; ++i) mean += n.row(r)[i] / 53.0;
+      for (int64_t i = 0; i < 53; ++i) variance += (n.row(r)[i] - mean) * (n.row(r)[i] - mean) / 53.0;
+      for (int64_t i = 0; i < 53; ++i) EXPECT_NEAR(z.row(r)[i], (n.row(r)[i] - mean) / std::sqrt(variance + 1e-5) * 1.5 - 0.25, 2e-5);
+    }
+  }
+  force_target(before);
 }
 
 TEST_F(OpsTest, RmsNorm) {
