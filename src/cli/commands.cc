@@ -13,14 +13,18 @@ void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
 void add_imatrix(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_list(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
 void add_people(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_pretrain(CLI::App& app);
+void add_pull(CLI::App& app);
 void add_quantize(CLI::App& app);
+void add_remove(CLI::App& app);
 void add_route(CLI::App& app);
 void add_serve(CLI::App& app);
+void add_show(CLI::App& app);
 void add_template(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
@@ -39,14 +43,18 @@ CommandList commands() {
       add_guard,
       add_imatrix,
       add_inspect,
+      add_list,
       add_new,
       add_pack,
       add_people,
       add_perplexity,
       add_pretrain,
+      add_pull,
       add_quantize,
+      add_remove,
       add_route,
       add_serve,
+      add_show,
       add_template,
       add_tokenize,
       add_tokenizer,

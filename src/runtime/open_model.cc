@@ -1,12 +1,12 @@
 #include "runtime/open_model.h"
 
-#include <cstdlib>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "formats/safetensors.h"
 #include "models/bert/sentence_encoder.h"
 #include "models/llama/llama_encoder.h"
+#include "runtime/model_store.h"
 
 namespace ingot {
 namespace fs = std::filesystem;
@@ -62,14 +62,9 @@ LanguageModel open_folder(const fs::path& folder) {
 fs::path find_model(const std::string& name) {
   if (fs::is_regular_file(name) || is_folder_model(name)) return name;
   if (fs::is_directory(name)) bad_input("the folder has no config.json", name, "give a model's folder, or a .gguf file");
-  const char* data = std::getenv("INGOT_DATA");
-  const char* xdg = std::getenv("XDG_DATA_HOME");
-  const char* home = std::getenv("HOME");
-  fs::path cache = data ? fs::path(data) : xdg ? fs::path(xdg) / "ingot" : fs::path(home ? home : ".") / ".local/share/ingot";
   if (name.find('/') == std::string::npos) {
-    for (const fs::path& path : {share_dir() / "models" / (name + ".gguf"), cache / "models" / (name + ".gguf"), cache / "models" / name / "model.gguf"})
-      if (fs::is_regular_file(path)) return path;
-    if (is_folder_model(cache / "models" / name)) return cache / "models" / name;
+    if (const fs::path embedded = share_dir() / "models" / (name + ".gguf"); fs::is_regular_file(embedded)) return embedded;
+    if (const auto pulled = pulled_model(name)) return *pulled;
   }
   bad_input("there is no model \"" + name + "\"", "model", "give the path of a .gguf file or of a model's folder, ingot-base, or fetch a starter with: ingot pull " + name);
 }
