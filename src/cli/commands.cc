@@ -6,6 +6,7 @@ namespace ingot {
 void add_bench(CLI::App& app);
 void add_build(CLI::App& app);
 void add_classify(CLI::App& app);
+void add_cost(CLI::App& app);
 void add_data(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
@@ -13,7 +14,9 @@ void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
 void add_imatrix(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_key(CLI::App& app);
 void add_list(CLI::App& app);
+void add_log(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
 void add_people(CLI::App& app);
@@ -36,6 +39,7 @@ CommandList commands() {
       add_bench,
       add_build,
       add_classify,
+      add_cost,
       add_data,
       add_embed,
       add_evaluate,
@@ -43,7 +47,9 @@ CommandList commands() {
       add_guard,
       add_imatrix,
       add_inspect,
+      add_key,
       add_list,
+      add_log,
       add_new,
       add_pack,
       add_people,

@@ -1,0 +1,34 @@
+// site.toml: what belongs to the place and not to the AI: addresses, certificates, prices, what is logged. Never packed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingot {
+
+struct Site {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8080;
+  std::vector<std::string> names;    // further names that the service is reached by (a proxy's)
+  std::filesystem::path data;        // empty: the command line's, or the default
+
+  std::filesystem::path certificate, key;  // PEM; both or none: then plain HTTP
+
+  double price_per_hour = 0;         // of the machine; 0: not stated
+  std::string currency = "USD";
+
+  bool log_requests = false;         // questions and answers
+  int64_t log_days = 30;             // 0: without end
+  bool log_redact = true;            // private data is taken out before anything is written
+
+  bool tls() const { return !certificate.empty(); }
+};
+
+// Paths in it are relative to `folder`. Throws Error (input) with file:line; a key that is not known is refused.
+Site parse_site(std::string_view text, const std::string& where, const std::filesystem::path& folder);
+Site read_site(const std::filesystem::path& file);
+
+}  // namespace ingot

@@ -1,0 +1,181 @@
+#include "store/database.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace ingot {
+namespace {
+
+// Each is applied once, in order; PRAGMA user_version counts them. A step that was released is never changed, only followed.
+constexpr const char* kMigrations[] = {
+    R"(CREATE TABLE api_key(
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         name TEXT NOT NULL UNIQUE,
+         hash BLOB NOT NULL UNIQUE,          -- keyed BLAKE2b-256 of the key
+         hint TEXT NOT NULL,                 -- its first characters, to tell keys apart
+         previous BLOB, previous_until INTEGER NOT NULL DEFAULT 0,  -- the key before a rotation, and until when it works
+         scopes TEXT NOT NULL,               -- separated by spaces
+         requests_per_minute INTEGER NOT NULL, tokens_per_minute INTEGER NOT NULL,  -- 0: no limit
+         tokens_per_day INTEGER NOT NULL, tokens_per_month INTEGER NOT NULL,
+         priority INTEGER NOT NULL,
+         created INTEGER NOT NULL, expires INTEGER NOT NULL, revoked INTEGER NOT NULL);  -- seconds since 1970; 0: never
+       CREATE TABLE usage(
+         hour INTEGER NOT NULL,              -- since 1970
+         key_id INTEGER NOT NULL,            -- 0: no key was asked for
+         model TEXT NOT NULL, ai TEXT NOT NULL,
+         requests INTEGER NOT NULL, failed INTEGER NOT NULL,
+         prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, generated_tokens INTEGER NOT NULL,
+         slot_seconds REAL NOT NULL,         -- that requests were worked on, waiting in the queue not counted
+         PRIMARY KEY(hour, key_id, model, ai)) WITHOUT ROWID;
+       CREATE TABLE uptime(hour INTEGER PRIMARY KEY, seconds REAL NOT NULL);
+       CREATE TABLE request_log(
+         id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,
+         answer TEXT NOT NULL, key_id INTEGER NOT NULL, user TEXT NOT NULL, route TEXT NOT NULL, model TEXT NOT NULL, ai TEXT NOT NULL,
+         status INTEGER NOT NULL, question TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, generated_tokens INTEGER NOT NULL);
+       CREATE INDEX request_log_time ON request_log(time);
+       CREATE INDEX request_log_user ON request_log(user);)",
+};
+constexpr int kVersion = static_cast<int>(std::size(kMigrations));
+
+[[noreturn]] void failed(sqlite3* database, const std::string& where) {
+  const int code = database ? sqlite3_errcode(database) : SQLITE_NOMEM;
+  const std::string what = database ? sqlite3_errmsg(database) : "out of memory";
+  if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) bad_input("not a readable database: " + what, where, "restore it from a copy, or move it away to begin anew");
+  throw Error(ErrorKind::environment, "the records cannot be used: " + what, where, code == SQLITE_FULL ? "free some disk space" : "check permissions and the disk");
+}
+
+}  // namespace
+
+Statement::Statement(sqlite3* database, std::string_view sql) : database_(database) {
+  check(sqlite3_prepare_v2(database, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr));
+}
+
+Statement::~Statement() { sqlite3_finalize(statement_); }
+
+Statement::Statement(Statement&& other) noexcept
+    : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)), bound_(other.bound_) {}
+
+void Statement::check(int result) const {
+  if (result != SQLITE_OK && result != SQLITE_ROW && result != SQLITE_DONE) failed(database_, sqlite3_db_filename(database_, "main"));
+}
+
+Statement& Statement::bind(int64_t value) {
+  check(sqlite3_bind_int64(statement_, ++bound_, value));
+  return *this;
+}
+
+Statement& Statement::bind(double value) {
+  check(sqlite3_bind_double(statement_, ++bound_, value));
+  return *this;
+}
+
+Statement& Statement::bind(std::string_view text) {
+  check(sqlite3_bind_text64(statement_, ++bound_, text.data() ? text.data() : "", text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+  return *this;
+}
+
+Statement& Statement::bind_bytes(std::span<const unsigned char> bytes) {
+  check(sqlite3_bind_blob64(statement_, ++bound_, bytes.data(), bytes.size(), SQLITE_TRANSIENT));
+  return *this;
+}
+
+bool Statement::step() {
+  const int result = sqlite3_step(statement_);
+  check(result);
+  return result == SQLITE_ROW;
+}
+
+void Statement::run() {
+  while (step()) {
+  }
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+  bound_ = 0;
+}
+
+int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+double Statement::number(int column) const { return sqlite3_column_double(statement_, column); }
+
+std::string Statement::text(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  return bytes ? std::string(static_cast<const char*>(bytes), static_cast<size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
+}
+
+Database::Database(const std::filesystem::path& folder) : folder_(folder) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) {
+    std::filesystem::create_directories(folder, error);
+    if (!error) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+  }
+  const auto file = file_in(folder);
+  // Made first, so that it never is readable by others, not even for a moment.
+  const int made = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (made < 0) throw Error(ErrorKind::environment, std::string("cannot make the records: ") + std::strerror(errno), file.string(), "choose a folder that can be written with --data");
+  close(made);
+  const int opened = sqlite3_open_v2(file.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  try {
+    if (opened != SQLITE_OK) failed(database_, file.string());
+    sqlite3_busy_timeout(database_, 10000);
+    sqlite3_db_config(database_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;");
+    migrate();
+  } catch (...) {
+    sqlite3_close_v2(database_);
+    throw;
+  }
+}
+
+Database::~Database() { sqlite3_close_v2(database_); }
+
+void Database::execute(const char* sql) {
+  if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) failed(database_, file_in(folder_).string());
+}
+
+void Database::migrate() {
+  Transaction whole(*this);  // two processes that open it at once migrate it once
+  int version = 0;
+  {
+    Statement read = prepare("PRAGMA user_version");
+    if (read.step()) version = static_cast<int>(read.integer(0));
+  }
+  if (version > kVersion)
+    throw Error(ErrorKind::environment, "the records were written by a newer ingot (schema " + std::to_string(version) + ", this one knows " + std::to_string(kVersion) + ")",
+                file_in(folder_).string(), "use that version, or another --data");
+  if (version == kVersion) return;
+  for (int i = version; i < kVersion; ++i) execute(kMigrations[i]);
+  execute(("PRAGMA user_version=" + std::to_string(kVersion)).c_str());
+  whole.commit();
+}
+
+int64_t Database::changes_elsewhere() {
+  Statement read = prepare("PRAGMA data_version");
+  return read.step() ? read.integer(0) : 0;
+}
+
+int64_t Database::last_id() const { return sqlite3_last_insert_rowid(database_); }
+int Database::changed() const { return sqlite3_changes(database_); }
+
+Transaction::~Transaction() {
+  if (!open_) return;
+  try {
+    database_.execute("ROLLBACK");
+  } catch (const Error&) {
+    // A failed statement may have rolled back already.
+  }
+}
+
+void Transaction::commit() {
+  database_.execute("COMMIT");
+  open_ = false;
+}
+
+}  // namespace ingot
