@@ -15,6 +15,8 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "net/net_stream.h"
+#include "net/tls.h"
 
 namespace ingot {
 namespace asio = boost::asio;
@@ -32,10 +34,12 @@ class Connection;
 
 struct HttpServer::State {
   State(HttpLimits l, HttpHandler h, std::function<std::string(int, std::string_view)> e)
-      : limits(l), handler(std::move(h)), error_body(std::move(e)), acceptor(io), retry(io), deadline(io), signals(io) {}
+      : limits(l), handler(std::move(h)), error_body(std::move(e)), acceptor(io), retry(io), deadline(io), renewal(io), signals(io), hangup(io) {}
 
   void accept();
   void begin_drain();
+  void watch_certificate();
+  void on_hangup();
   void closed(Connection* connection);
 
   HttpLimits limits;
@@ -45,8 +49,10 @@ struct HttpServer::State {
   std::atomic<size_t> open_count = 0;
   asio::io_context io{1};  // after `open`: connections that die with it still look there
   tcp::acceptor acceptor;
-  asio::steady_timer retry, deadline;
-  asio::signal_set signals;
+  asio::steady_timer retry, deadline, renewal;
+  asio::signal_set signals, hangup;
+  std::unique_ptr<TlsCertificate> certificate;  // null: plain HTTP
+  std::function<void(const std::string&)> log;
   bool draining = false;  // network thread only
   uint16_t port = 0;
   bool loopback = false;
@@ -65,7 +71,8 @@ struct Outbox {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(HttpServer::State* server, tcp::socket socket) : server_(server), socket_(std::move(socket)), timer_(server->io) {
+  Connection(HttpServer::State* server, tcp::socket socket)
+      : server_(server), stream_(std::move(socket), server->certificate ? server->certificate->context() : nullptr), socket_(stream_.socket()), timer_(server->io) {
     Failure failure;
     auto peer = socket_.remote_endpoint(failure);
     if (!failure) peer_ = peer.address().to_string();
@@ -76,14 +83,42 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   ~Connection() { server_->closed(this); }
 
+  void start() {
+    if (!stream_.secure()) return wait_for_request();
+    idle_ = true;  // draining need not wait for it
+    limit(server_->limits.header_time);
+    stream_.async_handshake([self = shared_from_this()](Failure failure) {
+      self->idle_ = false;
+      if (failure || self->closed_) return self->close();
+      self->wait_for_request();
+    });
+  }
+
   void wait_for_request() {
     if (server_->draining && buffer_.size() == 0) return close();
     if (buffer_.size() > 0) return read_header();
     idle_ = true;
     limit(server_->limits.idle_time);
+    // Under TLS the socket's bytes say nothing, and the next ones may lie in the decoder already: they are read.
+    if (stream_.secure()) return read_ahead();
     socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](Failure failure) {
       self->idle_ = false;
       if (failure || self->closed_) return self->close();
+      self->read_header();
+    });
+  }
+
+  // Under TLS: reads what comes next, the beginning of a request or the end of the connection; one such read at a time, also
+  // while a request is answered.
+  void read_ahead() {
+    if (reading_ahead_) return;
+    reading_ahead_ = true;
+    stream_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](Failure failure, size_t count) {
+      self->reading_ahead_ = false;
+      if (failure || self->closed_) return self->close();
+      self->buffer_.commit(count);
+      if (!self->idle_) return;  // pipelined: it waits for its turn
+      self->idle_ = false;
       self->read_header();
     });
   }
@@ -126,7 +161,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser_->header_limit(static_cast<uint32_t>(server_->limits.header_bytes));
     parser_->body_limit(server_->limits.body_bytes);
     limit(server_->limits.header_time);
-    http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](Failure failure, size_t) {
+    http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](Failure failure, size_t) {
       if (self->refused_ || self->closed_) return;
       if (failure) return self->refuse_unreadable(failure);
       self->header_read();
@@ -144,7 +179,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     auto expect = parser_->get()[http::field::expect];
     if (boost::beast::iequals(expect, "100-continue")) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-      asio::async_write(socket_, asio::buffer(kContinue), [self = shared_from_this()](Failure failure, size_t) {
+      asio::async_write(stream_, asio::buffer(kContinue), [self = shared_from_this()](Failure failure, size_t) {
         if (self->refused_ || self->closed_) return;
         if (failure) return self->close();
         self->read_body();
@@ -155,7 +190,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void read_body() {
-    http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](Failure failure, size_t) {
+    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](Failure failure, size_t) {
       if (self->refused_ || self->closed_) return;
       if (failure) return self->refuse_unreadable(failure);
       self->dispatch();
@@ -182,7 +217,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
                "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
                "\r\nConnection: close\r\n\r\n" + body;
     limit(std::chrono::seconds(2));
-    asio::async_write(socket_, asio::buffer(refusal_), [self = shared_from_this()](Failure failure, size_t) {
+    asio::async_write(stream_, asio::buffer(refusal_), [self = shared_from_this()](Failure failure, size_t) {
       if (failure || self->closed_) return self->close();
       Failure ignored;
       self->socket_.shutdown(tcp::socket::shutdown_send, ignored);
@@ -192,8 +227,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Reads on for a moment after a refusal: closing with unread bytes would reset the connection and lose the answer.
   void discard() {
+    if (reading_ahead_) return;  // that read closes the connection when the client does
     buffer_.clear();
-    socket_.async_read_some(buffer_.prepare(64 << 10), [self = shared_from_this()](Failure failure, size_t count) {
+    stream_.async_read_some(buffer_.prepare(64 << 10), [self = shared_from_this()](Failure failure, size_t count) {
       self->discarded_ += count;
       if (failure || self->closed_ || self->discarded_ > (size_t{64} << 20)) return self->close();
       self->discard();
@@ -206,14 +242,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void answered();
 
   HttpServer::State* server_;
-  tcp::socket socket_;
+  NetStream stream_;
+  tcp::socket& socket_;  // of stream_
   asio::steady_timer timer_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::string peer_, refusal_, sending_;
   std::shared_ptr<Outbox> outbox_;
   size_t discarded_ = 0;
-  bool idle_ = false, reading_ = false, refused_ = false, closed_ = false, writing_ = false;
+  bool idle_ = false, reading_ = false, refused_ = false, closed_ = false, writing_ = false, reading_ahead_ = false;
 };
 
 class Exchange : public HttpExchange {
@@ -349,6 +386,7 @@ void Connection::dispatch() {
 // While a request is answered, notices that its client leaves.
 void Connection::watch() {
   if (buffer_.size() > 0) return;  // pipelined bytes are waiting; the next write will notice
+  if (stream_.secure()) return read_ahead();
   socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this(), outbox = outbox_](Failure failure) {
     if (failure || self->closed_ || self->outbox_ != outbox) return;
     char byte;
@@ -383,7 +421,7 @@ void Connection::flush() {
   }
   writing_ = true;
   limit(server_->limits.write_time);
-  asio::async_write(socket_, asio::buffer(sending_), [self = shared_from_this()](Failure failure, size_t) {
+  asio::async_write(stream_, asio::buffer(sending_), [self = shared_from_this()](Failure failure, size_t) {
     self->writing_ = false;
     if (failure || self->closed_) return self->close();
     self->timer_.cancel();
@@ -396,10 +434,14 @@ void Connection::answered() {
   outbox_.reset();
   timer_.cancel();
   Failure ignored;
-  socket_.cancel(ignored);  // ends watch()
+  if (!stream_.secure()) socket_.cancel(ignored);  // ends watch()
   if (!close_after) return wait_for_request();
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
   limit(std::chrono::seconds(2));
+  if (stream_.secure()) {  // says that this is the end, so that the client can tell it from a cut
+    stream_.async_shutdown([self = shared_from_this()](Failure) { self->close(); });
+    return;
+  }
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
   discard();
 }
 
@@ -410,7 +452,9 @@ void HttpServer::State::closed(Connection* connection) {
   --open_count;
   if (draining && open.empty()) {
     deadline.cancel();
+    renewal.cancel();
     signals.cancel();
+    hangup.cancel();
     io.stop();
   }
 }
@@ -425,8 +469,25 @@ void HttpServer::State::accept() {
       });
       return;
     }
-    if (open.size() < limits.connections) std::make_shared<Connection>(this, std::move(socket))->wait_for_request();
+    if (open.size() < limits.connections) std::make_shared<Connection>(this, std::move(socket))->start();
     accept();
+  });
+}
+
+void HttpServer::State::watch_certificate() {
+  renewal.expires_after(std::chrono::seconds(2));
+  renewal.async_wait([this](Failure stopped) {
+    if (stopped) return;
+    if (const std::string said = certificate->reload(false); !said.empty() && log) log(said);
+    watch_certificate();
+  });
+}
+
+void HttpServer::State::on_hangup() {
+  hangup.async_wait([this](Failure stopped, int) {
+    if (stopped) return;
+    if (const std::string said = certificate->reload(true); log) log(said);
+    on_hangup();
   });
 }
 
@@ -480,6 +541,15 @@ HttpServer::~HttpServer() {
   left.clear();
   state_->io.restart();
   state_->io.poll();
+}
+
+void HttpServer::use_tls(const std::filesystem::path& certificate, const std::filesystem::path& key, std::function<void(const std::string&)> log) {
+  state_->certificate = std::make_unique<TlsCertificate>(certificate, key);
+  state_->log = std::move(log);
+  Failure ignored;
+  state_->hangup.add(SIGHUP, ignored);
+  state_->on_hangup();
+  state_->watch_certificate();
 }
 
 uint16_t HttpServer::port() const { return state_->port; }

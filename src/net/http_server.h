@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -69,6 +70,10 @@ class HttpServer {
              std::function<std::string(int status, std::string_view message)> error_body);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
+
+  // Before run(): HTTPS alone, TLS 1.2 and later. The files are read again when they change and on SIGHUP; log is told.
+  // Throws Error (input).
+  void use_tls(const std::filesystem::path& certificate, const std::filesystem::path& key, std::function<void(const std::string&)> log = {});
 
   uint16_t port() const;
   bool loopback() const;       // bound to a loopback address only
