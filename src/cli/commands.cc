@@ -5,9 +5,13 @@ namespace ingot {
 // One line a command, sorted as --help shows them; keep declarations and list together.
 void add_bench(CLI::App& app);
 void add_build(CLI::App& app);
+void add_chat(CLI::App& app);
 void add_classify(CLI::App& app);
+void add_compare(CLI::App& app);
+void add_completion(CLI::App& app);
 void add_cost(CLI::App& app);
 void add_data(CLI::App& app);
+void add_doctor(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_generate(CLI::App& app);
@@ -38,9 +42,13 @@ CommandList commands() {
   static const AddCommand list[] = {
       add_bench,
       add_build,
+      add_chat,
       add_classify,
+      add_compare,
+      add_completion,
       add_cost,
       add_data,
+      add_doctor,
       add_embed,
       add_evaluate,
       add_generate,

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 
 namespace ingot {
 namespace {
@@ -95,6 +96,8 @@ bool interrupted() { return stop_asked != 0; }
 void stop_if_interrupted(const char* where) {
   if (interrupted()) throw Error(ErrorKind::interrupted, "interrupted, nothing was written", where, "run the same command again");
 }
+
+void forget_interrupt() { stop_asked = 0; }
 
 void install_interrupt_handler() {
   std::signal(SIGINT, [](int) {

@@ -1,6 +1,5 @@
 #include "runtime/open_model.h"
 
-
 #include "core/error.h"
 #include "core/files.h"
 #include "formats/safetensors.h"

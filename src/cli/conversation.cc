@@ -1,0 +1,53 @@
+#include "cli/conversation.h"
+
+#include <ctime>
+
+#include "core/error.h"
+
+namespace ingot {
+namespace {
+
+std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? std::string() : std::string(tokenizer.piece(id)); }
+
+}  // namespace
+
+Conversation::Conversation(const std::string& model, EngineOptions options) : language_(open_model(model)) {
+  const std::string& source = language_.chat_template;
+  if (source.empty()) bad_input("this model does not converse: it has no chat template", model, "fetch one that does: ingot pull smollm2-135m-instruct, then ingot chat smollm2-135m-instruct");
+  template_ = std::make_unique<ChatTemplate>(source, model + ": chat template");
+  engine_ = std::make_unique<Engine>(language_.model, language_.tokenizer, default_team(), options);
+}
+
+void Conversation::system(const std::string& text) {
+  messages_ = nlohmann::ordered_json::array();
+  if (!text.empty()) messages_.push_back({{"role", "system"}, {"content", text}});
+  used_ = 0;
+}
+
+void Conversation::begin() {
+  const bool keep = !messages_.empty() && messages_[0]["role"] == "system";
+  messages_ = keep ? nlohmann::ordered_json::array({messages_[0]}) : nlohmann::ordered_json::array();
+  used_ = 0;
+}
+
+GenerationResult Conversation::say(const std::string& text, Generation request, const std::function<bool(std::string_view)>& on_text) {
+  messages_.push_back({{"role", "user"}, {"content", text}});
+  try {
+    const Tokenizer& tokenizer = *language_.tokenizer;
+    const nlohmann::ordered_json variables = {{"messages", messages_}, {"add_generation_prompt", true}, {"bos_token", token_text(tokenizer, tokenizer.bos)}, {"eos_token", token_text(tokenizer, tokenizer.eos)}};
+    request.prompt = tokenizer.encode(template_->render(variables, std::time(nullptr)), true, false);  // the template writes its own beginning
+    const auto length = static_cast<int64_t>(request.prompt.size());
+    if (length >= context()) bad_input("the conversation has " + std::to_string(length) + " tokens, the model's context " + std::to_string(context()), "chat", "begin a new one (/new)");
+    request.limit = std::min(request.limit, context() - length);
+    request.on_text = on_text;
+    GenerationResult result = engine_->generate(request);
+    messages_.push_back({{"role", "assistant"}, {"content", result.text}});
+    used_ = length + static_cast<int64_t>(result.tokens.size());
+    return result;
+  } catch (...) {
+    messages_.erase(messages_.size() - 1);
+    throw;
+  }
+}
+
+}  // namespace ingot
