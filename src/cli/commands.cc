@@ -12,6 +12,7 @@ void add_completion(CLI::App& app);
 void add_cost(CLI::App& app);
 void add_data(CLI::App& app);
 void add_doctor(CLI::App& app);
+void add_detokenize(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_generate(CLI::App& app);
@@ -49,6 +50,7 @@ CommandList commands() {
       add_cost,
       add_data,
       add_doctor,
+      add_detokenize,
       add_embed,
       add_evaluate,
       add_generate,

@@ -1,5 +1,8 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 
 #include "cli/command.h"
@@ -37,16 +40,61 @@ void add_tokenize(CLI::App& app) {
   auto* command = app.add_subcommand("tokenize", "Print a file's token ids, one a line");
   struct Options {
     std::string model, file;
-    bool no_special = false;
+    bool no_special = false, stats = false;
   };
   auto o = std::make_shared<Options>();
-  command->add_option("MODEL", o->model, "a .gguf or tokenizer.json")->required();
+  command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a tokenizer.json or tokenizer.model")->required();
   command->add_option("FILE", o->file, "a text file")->required();
-  command->add_flag("--no-special", o->no_special, "leave added tokens out");
+  command->add_flag("--no-special", o->no_special, "leave out what the model wants around a text");
+  command->add_flag("--stats", o->stats, "print bytes, tokens and the processor's seconds instead");
   command->callback([o] {
-    auto tokenizer = o->model.ends_with(".json") ? Tokenizer::from_json(read_file(o->model), o->model) : Tokenizer::from_gguf(*Gguf::open(o->model));
+    auto tokenizer = Tokenizer::open(o->model);
     MappedFile file(o->file);
-    for (int32_t id : tokenizer->encode(file.text(), true, !o->no_special)) std::printf("%d\n", id);
+    const std::clock_t start = std::clock();
+    const auto ids = tokenizer->encode(file.text(), true, !o->no_special);
+    const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    if (o->stats) {
+      std::printf("{\"bytes\": %zu, \"tokens\": %zu, \"seconds\": %.6f}\n", file.text().size(), ids.size(), seconds);
+      return;
+    }
+    std::string lines;
+    for (int32_t id : ids) {
+      char digits[16];
+      const auto end = std::to_chars(digits, digits + sizeof digits, id).ptr;
+      lines.append(digits, end) += '\n';
+    }
+    std::fwrite(lines.data(), 1, lines.size(), stdout);
+  });
+}
+
+void add_detokenize(CLI::App& app) {
+  auto* command = app.add_subcommand("detokenize", "Print the text of token ids");
+  struct Options {
+    std::string model, file;
+    bool special = false;
+  };
+  auto o = std::make_shared<Options>();
+  command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a tokenizer.json or tokenizer.model")->required();
+  command->add_option("FILE", o->file, "ids divided by white space, as tokenize prints them")->required();
+  command->add_flag("--special", o->special, "show special tokens too");
+  command->callback([o] {
+    auto tokenizer = Tokenizer::open(o->model);
+    MappedFile file(o->file);
+    std::string_view rest = file.text();
+    std::vector<int32_t> ids;
+    for (;;) {
+      rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
+      if (rest.empty()) break;
+      int32_t id = -1;
+      const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), id);
+      const auto used = static_cast<size_t>(end - rest.data());
+      if (error != std::errc() || id < 0 || id >= tokenizer->size())
+        bad_input("\"" + std::string(rest.substr(0, 20)) + "\" begins no id below " + std::to_string(tokenizer->size()), o->file, "give ids as ingot tokenize prints them");
+      ids.push_back(id);
+      rest.remove_prefix(used);
+    }
+    const std::string text = tokenizer->detokenize(ids, o->special);
+    std::fwrite(text.data(), 1, text.size(), stdout);
   });
 }
 

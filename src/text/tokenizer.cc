@@ -1,137 +1,182 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
-#include <queue>
+#include <atomic>
 
 #include "core/error.h"
+#include "text/added_tokens.h"
+#include "text/piece_cache.h"
+#include "text/tokenizer_parts.h"
 
 namespace ingot {
 namespace {
 
-uint64_t pair_key(int32_t a, int32_t b) { return uint64_t{static_cast<uint32_t>(a)} << 32 | static_cast<uint32_t>(b); }
+constexpr size_t kMostText = size_t{1} << 30;  // positions are 32-bit
+constexpr size_t kCacheFrom = 2048;            // a shorter text does not pay for a thread's first cache
+
+int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+
+// The byte of <0xHH>, or -1.
+int byte_of(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return -1;
+  const int high = hex_digit(piece[3]), low = hex_digit(piece[4]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+std::string spaced(std::string_view piece) {
+  std::string out;
+  for (size_t i = 0; i < piece.size();) {
+    if (piece.substr(i).starts_with(kMetaspaceMark)) {
+      out += ' ';
+      i += kMetaspaceMark.size();
+    } else {
+      out += piece[i++];
+    }
+  }
+  return out;
+}
+
+// Whether no token that merging makes has U+2581 after another character: then text may be cut there first.
+bool marks_begin_words(const TokenizerParts& p) {
+  auto crosses = [](std::string_view piece) {
+    for (size_t at = piece.find(kMetaspaceMark, 1); at != std::string_view::npos; at = piece.find(kMetaspaceMark, at + 1))
+      if (!piece.substr(0, at).ends_with(kMetaspaceMark)) return true;
+    return false;
+  };
+  if (p.vocab.find(kMetaspaceMark) < 0 || p.bpe.whole_first) return false;
+  if (p.kind == TokenizerKind::kCharacterBpe)
+    return std::none_of(p.merges.begin(), p.merges.end(), [&](const Merge& m) { return crosses(p.vocab[m.whole]); });
+  for (int32_t id = 0; id < p.vocab.size(); ++id)
+    if (crosses(p.vocab[id])) return false;
+  return true;
+}
+
+std::unique_ptr<const TokenModel> model_of(const TokenizerParts& p) {
+  switch (p.kind) {
+    case TokenizerKind::kByteBpe:
+    case TokenizerKind::kCharacterBpe: return make_bpe(p.vocab, p.merges, p.bpe);
+    case TokenizerKind::kScoredBpe:
+      return make_scored_bpe(p.vocab, std::vector<float>(p.scores.begin(), p.scores.end()), p.types, p.unknown, p.byte_fallback);
+    case TokenizerKind::kUnigram: return make_unigram(p.vocab, p.scores, p.types, p.unknown, p.byte_fallback, !p.types.empty());
+    case TokenizerKind::kWordPiece: return make_word_piece(p.vocab, p.unknown, p.word_prefix, p.most_characters);
+  }
+  return nullptr;
+}
 
 }  // namespace
 
-Tokenizer::Tokenizer(std::vector<std::string> vocab, std::vector<std::pair<int32_t, int32_t>> merges, std::vector<AddedToken> added,
-                     PreTokenizer pre)
-    : vocab_(std::move(vocab)), special_(vocab_.size()), merges_(std::move(merges)), added_(std::move(added)), pre_(pre) {
-  for (const AddedToken& token : added_) {
-    if (token.text.empty() || token.id < 0 || token.id >= size())
-      bad_input("added token \"" + token.text + "\" has the id " + std::to_string(token.id) + " of " + std::to_string(size()), "tokenizer", "use the model's own tokenizer");
-    special_[static_cast<size_t>(token.id)] = token.special;
+void refuse_tokenizer(const std::string& problem, const std::string& name) { bad_input(problem, name, "use the model's own, complete tokenizer"); }
+
+Tokenizer::Tokenizer(TokenizerParts given) {
+  auto parts = std::make_unique<TokenizerParts>(std::move(given));
+  TokenizerParts& p = *parts;
+  const int32_t n = p.vocab.size();
+  auto check = [&](int32_t id, const char* what) {
+    if (id < -1 || id >= n) refuse_tokenizer(std::string(what) + " is " + std::to_string(id) + ", but there are " + std::to_string(n) + " tokens", p.name);
+  };
+  check(p.bos, "the beginning token"), check(p.eos, "the end token"), check(p.pad, "the padding token"), check(p.unknown, "the unknown token");
+  for (int32_t id : p.before) check(id, "a token before the text");
+  for (int32_t id : p.after) check(id, "a token after the text");
+  for (const AddedToken& t : p.added)
+    if (t.text.empty() || t.id < 0 || t.id >= n)
+      refuse_tokenizer("the added token \"" + t.text + "\" has the id " + std::to_string(t.id) + " of " + std::to_string(n), p.name);
+  for (size_t rank = 0; rank < p.merges.size(); ++rank)
+    for (int32_t id : {p.merges[rank].left, p.merges[rank].right, p.merges[rank].whole})
+      if (id < 0 || id >= n) refuse_tokenizer("merge " + std::to_string(rank) + " names an unknown token", p.name);
+  if (p.kind == TokenizerKind::kWordPiece && p.unknown < 0) refuse_tokenizer("there is no unknown token", p.name);
+  if (p.kind == TokenizerKind::kScoredBpe || p.kind == TokenizerKind::kUnigram) {
+    if (p.scores.size() != static_cast<size_t>(n)) refuse_tokenizer("there are " + std::to_string(p.scores.size()) + " scores for " + std::to_string(n) + " tokens", p.name);
+    for (double s : p.scores)
+      if (!(s > -1e30 && s < 1e30)) refuse_tokenizer("a score is no usable number", p.name);
   }
-  std::vector<bool> is_added(vocab_.size());
-  for (const AddedToken& token : added_) is_added[static_cast<size_t>(token.id)] = true;
-  for (int32_t id = 0; id < size(); ++id)
-    if (!is_added[static_cast<size_t>(id)]) ids_.emplace(vocab_[static_cast<size_t>(id)], id);
-  for (int b = 0; b < 256; ++b) {
-    auto it = ids_.find(std::string(1, static_cast<char>(b)));
-    byte_ids_[static_cast<size_t>(b)] = it == ids_.end() ? -1 : it->second;
+  const bool cuts_at_marks = std::any_of(p.cuts.begin(), p.cuts.end(), [](const CutStep& s) { return s.kind == CutKind::kMetaspace && s.split; });
+  if ((p.kind == TokenizerKind::kCharacterBpe || p.kind == TokenizerKind::kScoredBpe) && !cuts_at_marks && marks_begin_words(p))
+    p.cuts.push_back({CutKind::kBeforeMetaspace});
+  model_ = model_of(p);
+
+  std::vector<size_t> raw, normalized;
+  std::vector<std::string> raw_patterns, normalized_patterns;
+  std::vector<const AddedToken*> added_at(static_cast<size_t>(n));
+  for (size_t i = 0; i < p.added.size(); ++i) {
+    const AddedToken& t = p.added[i];
+    added_at[static_cast<size_t>(t.id)] = &t;
+    std::string pattern = t.text;
+    if (t.normalized && p.kind != TokenizerKind::kScoredBpe && (p.kind != TokenizerKind::kUnigram || p.types.empty()))
+      for (const NormalizeStep& step : p.normalize) step(pattern, true);
+    (t.normalized ? normalized : raw).push_back(i);
+    (t.normalized ? normalized_patterns : raw_patterns).push_back(std::move(pattern));
   }
-  for (size_t rank = 0; rank < merges_.size(); ++rank) {
-    auto [a, b] = merges_[rank];
-    if (a < 0 || b < 0 || a >= size() || b >= size()) bad_input("merge " + std::to_string(rank) + " names an unknown token", "tokenizer", "use the model's own tokenizer");
-    auto it = ids_.find(vocab_[static_cast<size_t>(a)] + vocab_[static_cast<size_t>(b)]);
-    if (it == ids_.end()) bad_input("merge " + std::to_string(rank) + " makes no token of the vocabulary", "tokenizer", "use the model's own tokenizer");
-    ranks_.emplace(pair_key(a, b), std::pair(static_cast<int32_t>(rank), it->second));
+  raw_added_ = std::make_unique<const AddedMatcher>(p.added, raw, raw_patterns);
+  normalized_added_ = std::make_unique<const AddedMatcher>(p.added, normalized, normalized_patterns);
+
+  p.pieces.reserve(static_cast<size_t>(n), 0);
+  for (int32_t id = 0; id < n; ++id) {
+    const AddedToken* t = added_at[static_cast<size_t>(id)];
+    const std::string_view spelling = t ? std::string_view(t->text) : p.vocab[id];
+    const int byte = p.decoding.byte_tokens && !t ? byte_of(spelling) : -1;
+    if (byte >= 0) p.pieces.add(std::string(1, static_cast<char>(byte)));
+    else if (p.decoding.marks_are_spaces) p.pieces.add(spaced(spelling));
+    else p.pieces.add(spelling);
   }
-  std::stable_sort(added_.begin(), added_.end(), [](const auto& a, const auto& b) { return a.text.size() > b.text.size(); });
+  bos = p.bos, eos = p.eos, pad = p.pad, unknown = p.unknown, ends = p.ends, add_bos = p.add_bos, add_eos = p.add_eos;
+  chat_template = p.chat_template;
+  special_.resize(static_cast<size_t>(n));
+  for (const AddedToken& t : p.added)
+    if (t.special) special_[static_cast<size_t>(t.id)] = true;
+  parts_ = std::move(parts);
+  static std::atomic<uint64_t> made{0};
+  serial_ = ++made;
 }
+
+Tokenizer::~Tokenizer() = default;
+
+TokenizerKind Tokenizer::kind() const { return parts_->kind; }
+int32_t Tokenizer::size() const { return parts_->vocab.size(); }
+std::string_view Tokenizer::piece(int32_t id) const { return parts_->pieces[id]; }
+bool Tokenizer::is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
 
 int32_t Tokenizer::find(std::string_view piece) const {
-  for (const AddedToken& token : added_)
+  for (const AddedToken& token : parts_->added)
     if (token.text == piece) return token.id;
-  auto it = ids_.find(std::string(piece));
-  return it == ids_.end() ? -1 : it->second;
-}
-
-// Merges the pair of lowest rank, leftmost first, with a heap over a linked list: n log n for a hostile piece.
-void Tokenizer::encode_piece(std::string_view piece, std::vector<int32_t>& out) const {
-  if (auto it = ids_.find(std::string(piece)); it != ids_.end() && piece.size() == 1) return out.push_back(it->second);
-  struct Node {
-    int32_t id, previous, next;
-  };
-  struct Candidate {
-    int32_t rank, left, a, b, id;
-    bool operator<(const Candidate& o) const { return rank != o.rank ? rank > o.rank : left > o.left; }
-  };
-  thread_local std::vector<Node> nodes;
-  nodes.clear();
-  for (unsigned char c : piece)
-    if (byte_ids_[c] >= 0) {
-      auto i = static_cast<int32_t>(nodes.size());
-      nodes.push_back({byte_ids_[c], i - 1, i + 1});
-    }
-  if (nodes.empty()) return;
-  nodes.back().next = -1;
-  std::priority_queue<Candidate> queue;
-  auto offer = [&](int32_t left) {
-    if (left < 0 || nodes[static_cast<size_t>(left)].next < 0) return;
-    const Node& l = nodes[static_cast<size_t>(left)];
-    const Node& r = nodes[static_cast<size_t>(l.next)];
-    if (auto it = ranks_.find(pair_key(l.id, r.id)); it != ranks_.end()) queue.push({it->second.first, left, l.id, r.id, it->second.second});
-  };
-  for (int32_t i = 0; i < static_cast<int32_t>(nodes.size()); ++i) offer(i);
-  while (!queue.empty()) {
-    Candidate best = queue.top();
-    queue.pop();
-    Node& l = nodes[static_cast<size_t>(best.left)];
-    if (l.id != best.a || l.next < 0 || nodes[static_cast<size_t>(l.next)].id != best.b) continue;
-    Node& r = nodes[static_cast<size_t>(l.next)];
-    l.id = best.id;
-    r.id = -1;
-    l.next = r.next;
-    if (l.next >= 0) nodes[static_cast<size_t>(l.next)].previous = best.left;
-    offer(l.previous);
-    offer(best.left);
-  }
-  for (int32_t i = 0; i >= 0; i = nodes[static_cast<size_t>(i)].next) out.push_back(nodes[static_cast<size_t>(i)].id);
+  return parts_->vocab.find(piece);
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view raw, bool parse_special, bool add_special) const {
-  std::string text = repair_utf8(raw);
+  if (raw.size() > kMostText)
+    bad_input("the text has " + std::to_string(raw.size()) + " bytes, more than " + std::to_string(kMostText), "tokenizer", "give it in parts");
+  std::string repaired;
+  std::string_view text = raw;
+  if (!valid_utf8(raw)) text = repaired = repair_utf8(raw);
   std::vector<int32_t> out;
-  if (add_special && add_bos && bos >= 0) out.push_back(bos);
-  std::unordered_map<std::string_view, std::pair<size_t, size_t>> seen;  // piece -> its ids in `out`
-  std::vector<std::string_view> pieces;
-  auto plain = [&](std::string_view part) {
-    pieces.clear();
-    pre_tokenize(pre_, part, pieces);
-    for (std::string_view piece : pieces) {
-      auto it = seen.find(piece);
-      if (it != seen.end()) {
-        for (size_t i = 0; i < it->second.second; ++i) out.push_back(out[it->second.first + i]);
-        continue;
-      }
-      size_t start = out.size();
-      encode_piece(piece, out);
-      seen.emplace(piece, std::pair(start, out.size() - start));
-    }
-  };
-  std::string_view rest = text;
-  if (parse_special && !added_.empty()) {
-    bool first[256] = {};
-    for (const AddedToken& token : added_) first[static_cast<unsigned char>(token.text[0])] = true;
-    size_t i = 0;
-    while (i < rest.size()) {
-      const AddedToken* hit = nullptr;
-      if (first[static_cast<unsigned char>(rest[i])])
-        for (const AddedToken& token : added_)
-          if (rest.substr(i).starts_with(token.text)) {
-            hit = &token;
-            break;
-          }
-      if (!hit) {
-        ++i;
-        continue;
-      }
-      plain(rest.substr(0, i));
-      out.push_back(hit->id);
-      rest.remove_prefix(i + hit->text.size());
-      i = 0;
-    }
+  out.reserve(text.size() / 4 + 8);
+  if (add_special) {
+    out.insert(out.end(), parts_->before.begin(), parts_->before.end());
+    if (add_bos && bos >= 0) out.push_back(bos);
   }
-  plain(rest);
+  thread_local PieceCache cache;
+  const bool cached = text.size() >= kCacheFrom;
+  if (cached) cache.belong_to(serial_);
+  const PieceVisitor piece = [&](std::string_view s) {
+    if (cached) cache.append(s, out, [&] { model_->encode(s, out); });
+    else model_->encode(s, out);
+  };
+  auto token = [&](int32_t id) { out.push_back(id); };
+  std::string buffer;
+  raw_added_->split(text, parse_special, [&](std::string_view part) {
+    const bool at_start = part.data() == text.data();
+    std::string_view prepared = part;
+    if (!parts_->normalize.empty()) {
+      buffer = part;
+      for (const NormalizeStep& step : parts_->normalize) step(buffer, at_start);
+      prepared = buffer;
+    }
+    normalized_added_->split(prepared, parse_special,
+                             [&](std::string_view s) { cut(parts_->cuts, s, at_start && s.data() == prepared.data(), piece); }, token);
+  }, token);
+  if (add_special) {
+    if (add_eos && eos >= 0) out.push_back(eos);
+    out.insert(out.end(), parts_->after.begin(), parts_->after.end());
+  }
   return out;
 }
 

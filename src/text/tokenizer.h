@@ -1,79 +1,75 @@
-// Byte-level BPE as GPT-2, SmolLM2 and Llama 3 use it; reads and writes tokenizer.json and GGUF metadata.
+// Tokenizers of open models: byte-level BPE, SentencePiece's BPE and unigram, WordPiece; from tokenizer.json, tokenizer.model, GGUF.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "formats/gguf.h"
+#include "text/pre_tokenize.h"
+#include "text/utf8.h"
 
 namespace ingot {
 
-// How text is cut before merging; the names are GGUF's (tokenizer.ggml.pre).
-enum class PreTokenizer { kGpt2, kSmolLm, kLlama3, kQwen2 };
+class AddedMatcher;
+class TokenModel;
+struct TokenizerParts;  // text/tokenizer_parts.h: what a reader fills
 
 struct AddedToken {
   std::string text;
   int32_t id;
   bool special;  // hidden by decode() unless asked for
+  bool left_strip = false, right_strip = false;  // takes the white space beside it
+  bool single_word = false;                      // not inside a word
+  bool normalized = false;                       // sought after normalization
 };
+
+enum class TokenizerKind : uint8_t { kByteBpe, kCharacterBpe, kScoredBpe, kUnigram, kWordPiece };
 
 // Immutable once made; any thread may use it.
 class Tokenizer {
  public:
-  // Byte strings by id (raw bytes, not the printable alphabet) and merges in order of rank.
-  Tokenizer(std::vector<std::string> vocab, std::vector<std::pair<int32_t, int32_t>> merges, std::vector<AddedToken> added,
-            PreTokenizer pre);
+  explicit Tokenizer(TokenizerParts parts);
+  ~Tokenizer();
 
+  // A GGUF file, a Hugging Face folder, a tokenizer.json or a tokenizer.model.
+  static std::shared_ptr<const Tokenizer> open(const std::filesystem::path& path);
+  // tokenizer.json or else tokenizer.model, with tokenizer_config.json, generation_config.json and the chat template beside it.
+  static std::shared_ptr<const Tokenizer> from_folder(const std::filesystem::path& folder);
   static std::shared_ptr<const Tokenizer> from_json(std::string_view json, const std::string& name);  // HF's tokenizer.json
+  static std::shared_ptr<const Tokenizer> from_sentence_piece(std::string_view bytes, const std::string& name);  // tokenizer.model
   static std::shared_ptr<const Tokenizer> from_gguf(const Gguf& gguf);
   std::string to_json() const;
   void to_gguf(GgufWriter& writer) const;
 
-  int32_t size() const { return static_cast<int32_t>(vocab_.size()); }
-  // Invalid UTF-8 counts as U+FFFD. With parse_special, added tokens in the text become their ids.
-  // add_special puts the beginning-of-text token in front when the model wants one.
+  TokenizerKind kind() const;
+  int32_t size() const;
+  // Invalid UTF-8 counts as U+FFFD. With parse_special, special tokens in the text become their ids; other added ones always do.
+  // add_special puts the tokens around the text that the model wants: a beginning of text, [CLS] and [SEP], ...
   std::vector<int32_t> encode(std::string_view text, bool parse_special = true, bool add_special = true) const;
-  std::string decode(std::span<const int32_t> ids, bool with_special = false) const;  // raw bytes; may end inside a character
-  std::string_view piece(int32_t id) const { return vocab_[static_cast<size_t>(id)]; }  // REQUIRES: 0 <= id < size()
-  bool is_special(int32_t id) const { return special_[static_cast<size_t>(id)]; }
-  int32_t find(std::string_view piece) const;  // -1 when absent; added tokens too
+  // The bytes of the pieces one after another, which may end inside a character: what a stream of tokens shows.
+  std::string decode(std::span<const int32_t> ids, bool with_special = false) const;
+  // The text as Hugging Face decodes a whole list: without the space that SentencePiece put in front, WordPiece's words apart.
+  std::string detokenize(std::span<const int32_t> ids, bool with_special = false) const;
+  std::string_view piece(int32_t id) const;  // raw bytes: spaces as spaces, byte tokens as bytes. REQUIRES: 0 <= id < size()
+  bool is_special(int32_t id) const;
+  int32_t find(std::string_view piece) const;  // by the model's own spelling; -1 when absent; added tokens too
 
-  int32_t bos = -1, eos = -1, pad = -1;  // -1: none
-  bool add_bos = false;
+  int32_t bos = -1, eos = -1, pad = -1, unknown = -1;  // -1: none
+  std::vector<int32_t> ends;                           // all that end an answer, eos among them when the model says so
+  bool add_bos = false, add_eos = false;
   std::string chat_template;
 
  private:
-  void encode_piece(std::string_view piece, std::vector<int32_t>& out) const;
-  std::vector<std::string> vocab_;
+  std::unique_ptr<const TokenizerParts> parts_;
+  std::unique_ptr<const TokenModel> model_;
+  std::unique_ptr<const AddedMatcher> raw_added_, normalized_added_;
   std::vector<bool> special_;
-  std::vector<std::pair<int32_t, int32_t>> merges_;
-  std::vector<AddedToken> added_;  // longest first
-  std::unordered_map<std::string, int32_t> ids_;
-  std::unordered_map<uint64_t, std::pair<int32_t, int32_t>> ranks_;  // (left, right) -> (rank, merged id)
-  std::array<int32_t, 256> byte_ids_;
-  PreTokenizer pre_;
-};
-
-// Cuts valid UTF-8 into the pieces that merges never cross.
-void pre_tokenize(PreTokenizer kind, std::string_view text, std::vector<std::string_view>& pieces);
-
-// Every invalid sequence becomes one U+FFFD, as Python's and HF's decoders do.
-std::string repair_utf8(std::string_view bytes);
-
-// Turns token pieces into valid UTF-8: bytes of an unfinished character wait for the next piece.
-class Utf8Stream {
- public:
-  std::string push(std::string_view bytes);
-  std::string finish();  // what is left, repaired
-
- private:
-  std::string held_;
+  uint64_t serial_;  // of this tokenizer in the process; a thread's cache belongs to one
 };
 
 // Byte-level BPE training: counts pieces, then merges the most frequent pair (the smaller ids on a tie) until `vocab` tokens.

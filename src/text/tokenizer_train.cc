@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <queue>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "core/progress.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_parts.h"
 
 namespace ingot {
 namespace {
@@ -120,11 +121,16 @@ std::shared_ptr<const Tokenizer> train_tokenizer(std::span<const std::string_vie
       if (int64_t c = pairs[k].count; c > 0) queue.emplace(c, k);
     progress.advance();
   }
-  std::vector<AddedToken> added;
-  for (int32_t i = 0; i < first; ++i) added.push_back({specials[static_cast<size_t>(i)], i, true});
-  auto tokenizer = std::make_shared<Tokenizer>(std::move(vocab), std::move(merges), std::move(added), pre);
-  if (first > 0) tokenizer->eos = 0;
-  return tokenizer;
+  TokenizerParts parts;
+  parts.name = "the trained tokenizer";
+  for (int32_t i = 0; i < first; ++i) parts.added.push_back({specials[static_cast<size_t>(i)], i, true});
+  for (const std::string& piece : vocab) parts.vocab.add(piece);
+  parts.vocab.index();
+  for (auto [a, b] : merges) parts.merges.push_back({a, b, known.at(vocab[static_cast<size_t>(a)] + vocab[static_cast<size_t>(b)])});
+  parts.cuts = cuts_of(pre);
+  parts.bpe.bytes = true;
+  if (first > 0) parts.eos = 0;
+  return std::make_shared<const Tokenizer>(std::move(parts));
 }
 
 }  // namespace ingot

@@ -1,4 +1,6 @@
-#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+#include <cstring>
 
 namespace ingot {
 namespace {
@@ -46,6 +48,39 @@ std::string Utf8Stream::finish() {
   std::string out = held_.empty() ? "" : "\xef\xbf\xbd";
   held_.clear();
   return out;
+}
+
+bool valid_utf8(std::string_view s) {
+  size_t i = 0;
+  while (i < s.size()) {
+    uint64_t eight;
+    if (i + 8 <= s.size() && (std::memcpy(&eight, s.data() + i, 8), (eight & 0x8080808080808080) == 0)) {
+      i += 8;
+      continue;
+    }
+    const int n = sequence(s.substr(i));
+    if (n <= 0) return false;
+    i += static_cast<size_t>(n);
+  }
+  return true;
+}
+
+void append_utf8(std::string& out, int32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xc0 | c >> 6);
+    out += static_cast<char>(0x80 | (c & 63));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xe0 | c >> 12);
+    out += static_cast<char>(0x80 | (c >> 6 & 63));
+    out += static_cast<char>(0x80 | (c & 63));
+  } else {
+    out += static_cast<char>(0xf0 | c >> 18);
+    out += static_cast<char>(0x80 | (c >> 12 & 63));
+    out += static_cast<char>(0x80 | (c >> 6 & 63));
+    out += static_cast<char>(0x80 | (c & 63));
+  }
 }
 
 std::string repair_utf8(std::string_view bytes) {
