@@ -13,14 +13,6 @@ namespace {
 
 bool is_folder_model(const fs::path& path) { return fs::is_regular_file(path / "config.json"); }
 
-// tokenizer.json, and what tokenizer_config.json and its neighbours say of it.
-std::shared_ptr<const Tokenizer> open_tokenizer(const fs::path& folder) {
-  const fs::path json = folder / "tokenizer.json";
-  if (!fs::is_regular_file(json)) bad_input("the folder has no tokenizer.json", folder.string(), "fetch the model's tokenizer files too");
-  MappedFile file(json);
-  return Tokenizer::from_json(file.text(), json.string());
-}
-
 std::string folder_template(const fs::path& folder) {
   if (fs::is_regular_file(folder / "chat_template.jinja")) return read_file(folder / "chat_template.jinja", size_t{4} << 20);
   if (!fs::is_regular_file(folder / "tokenizer_config.json")) return "";
@@ -50,7 +42,7 @@ LanguageModel open_folder(const fs::path& folder) {
   out.path = folder;
   const HfConfig config = HfConfig::open(folder / "config.json");
   out.model = Llama::load(config, Safetensors::open(folder));
-  out.tokenizer = open_tokenizer(folder);
+  out.tokenizer = Tokenizer::from_folder(folder);
   out.chat_template = folder_template(folder);
   out.ends = folder_ends(folder, config, *out.tokenizer);
   return out;
@@ -90,7 +82,7 @@ std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::op
     settings = read_sentence_settings(path);
     if (pooling) settings.pooling = *pooling;
     const HfConfig config = HfConfig::open(path / "config.json");
-    if (is_bert(config)) return make_sentence_encoder(Bert::load(config, Safetensors::open(path)), open_tokenizer(path), settings);
+    if (is_bert(config)) return make_sentence_encoder(Bert::load(config, Safetensors::open(path)), Tokenizer::from_folder(path), settings);
   }
   auto language = open_model(name);
   return make_llama_encoder(language.model, language.tokenizer, language.model->fingerprint(), pooling.value_or(settings.pooling));

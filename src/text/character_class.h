@@ -32,7 +32,13 @@ inline CharacterClass class_of(int32_t code) {
 inline bool is_letter(CharacterClass c) { return c >= CharacterClass::kUpper && c <= CharacterClass::kLetter; }
 inline bool is_space(CharacterClass c) { return c >= CharacterClass::kSpace; }
 
-bool is_white_space(int32_t code);      // Unicode's White_Space
-bool is_word_character(int32_t code);   // \w: alphabetic, marks, decimal digits, connectors, joiners
+bool is_white_space(int32_t code);     // Unicode's White_Space
+bool is_word_character(int32_t code);  // \w: alphabetic, marks, decimal digits, connectors, joiners
+bool is_numeric(int32_t code);         // as the Digits step has it
+int32_t lower_case(int32_t code);      // the one character; U+0130 has two and stays
+
+// Sets that follow no one version of Unicode, but the reference (tools/make_unicode_tables.py).
+enum class CodeSet : uint8_t { kBertPunctuation, kBertControl, kBertMark, kLeftAlone };
+bool contains(CodeSet set, int32_t code);
 
 }  // namespace ingot

@@ -39,7 +39,7 @@ void rewrite(std::string& text, F f) {
 void lower(int32_t c, std::string_view self, std::string& out) {
   if (c < 128) out += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   else if (c == 0x130) out += "i\xcc\x87";
-  else if (int32_t l = utf8proc_tolower(c); l != c) append_utf8(out, l);
+  else if (int32_t l = lower_case(c); l != c) append_utf8(out, l);
   else out += self;
 }
 
@@ -48,15 +48,10 @@ bool is_chinese(int32_t c) {
          (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
-bool is_control(int32_t c) {
-  if (c == '\t' || c == '\n' || c == '\r') return false;
-  const auto k = utf8proc_category(c);
-  return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO;
-}
-
 }  // namespace
 
-// ASCII changes in no form, so the work is on runs of other characters, each with the ASCII character that it may join.
+// ASCII changes in no form, so the work is on runs of other characters, each with the ASCII character that it may join. What the
+// reference leaves alone ends a run.
 NormalizeStep unicode_step(UnicodeForm form) {
   int options = UTF8PROC_STABLE;
   options |= form == UnicodeForm::kNfc || form == UnicodeForm::kNfkc ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
@@ -65,20 +60,28 @@ NormalizeStep unicode_step(UnicodeForm form) {
     if (std::all_of(text.begin(), text.end(), is_ascii)) return;
     std::string out;
     out.reserve(text.size() + 16);
+    size_t done = 0;  // before it all is in `out`
     for (size_t i = 0; i < text.size();) {
-      size_t first = i;
-      while (first < text.size() && is_ascii(text[first])) ++first;
-      const size_t start = first > i ? first - 1 : first;
-      size_t end = first;
-      while (end < text.size() && !is_ascii(text[end])) ++end;
-      if (end == first) {
-        out.append(text, i, text.size() - i);
-        break;
+      if (is_ascii(text[i])) {
+        ++i;
+        continue;
       }
-      out.append(text, i, start - i);
-      out += mapped(std::string_view(text).substr(start, end - start), static_cast<utf8proc_option_t>(options));
-      i = end;
+      const size_t start = i > done && is_ascii(text[i - 1]) ? i - 1 : i;
+      size_t end = i, skip = 0;
+      while (end < text.size() && !is_ascii(text[end])) {
+        const Utf8Character c = utf8_at(text, end);
+        if (contains(CodeSet::kLeftAlone, c.code)) {
+          skip = c.bytes;
+          break;
+        }
+        end += c.bytes;
+      }
+      out.append(text, done, start - done);
+      if (end > start) out += mapped(std::string_view(text).substr(start, end - start), static_cast<utf8proc_option_t>(options));
+      out.append(text, end, skip);
+      done = i = end + skip;
     }
+    out.append(text, done, text.size() - done);
     text = std::move(out);
   };
 }
@@ -158,7 +161,7 @@ NormalizeStep bert_step(BertNormalizing o) {
   const NormalizeStep nfd = unicode_step(UnicodeForm::kNfd);
   return [o, nfd](std::string& text, bool) {
     rewrite(text, [&](int32_t c, std::string_view self, std::string& out) {
-      if (o.clean && (c == 0 || c == 0xfffd || (!is_white_space(c) && is_control(c)))) return;
+      if (o.clean && contains(CodeSet::kBertControl, c)) return;
       if (o.clean && is_space(class_of(c))) out += ' ';
       else if (o.space_chinese && is_chinese(c)) ((out += ' ') += self) += ' ';
       else out += self;
@@ -166,7 +169,7 @@ NormalizeStep bert_step(BertNormalizing o) {
     if (o.strip_accents && !std::all_of(text.begin(), text.end(), is_ascii)) {
       nfd(text, false);
       rewrite(text, [](int32_t c, std::string_view self, std::string& out) {
-        if (c < 128 || utf8proc_category(c) != UTF8PROC_CATEGORY_MN) out += self;
+        if (c < 128 || !contains(CodeSet::kBertMark, c)) out += self;
       });
     }
     if (o.lower) rewrite(text, lower);

@@ -259,8 +259,8 @@ class Cutter {
       case CutKind::kTekken: return scan(s, tekken, next);
       case CutKind::kO200k: return scan(s, o200k, next);
       case CutKind::kQwen35: return scan(s, qwen35, next);
-      case CutKind::kDigit: return isolate(s, false, [](int32_t c) { return class_of(c) == kNumber; }, next);
-      case CutKind::kDigits: return isolate(s, true, [](int32_t c) { return class_of(c) == kNumber; }, next);
+      case CutKind::kDigit: return isolate(s, false, is_numeric, next);
+      case CutKind::kDigits: return isolate(s, true, is_numeric, next);
       case CutKind::kPunctuation: return isolate(s, false, is_punctuation, next);
       case CutKind::kWhiteSpace: return drop_white_space(s, next);
       case CutKind::kWords: return words(s, next);
@@ -285,11 +285,7 @@ class Cutter {
   }
 
  private:
-  // ASCII's symbols count as punctuation too.
-  static bool is_punctuation(int32_t c) {
-    if (c < 128) return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
-    return class_of(c) == kPunctuation;
-  }
+  static bool is_punctuation(int32_t c) { return contains(CodeSet::kBertPunctuation, c); }
 
   const std::vector<CutStep>& steps_;
   const PieceVisitor& visit_;

@@ -90,7 +90,8 @@ Tokenizer::Tokenizer(TokenizerParts given) {
       if (!(s > -1e30 && s < 1e30)) refuse_tokenizer("a score is no usable number", p.name);
   }
   const bool cuts_at_marks = std::any_of(p.cuts.begin(), p.cuts.end(), [](const CutStep& s) { return s.kind == CutKind::kMetaspace && s.split; });
-  if ((p.kind == TokenizerKind::kCharacterBpe || p.kind == TokenizerKind::kScoredBpe) && !cuts_at_marks && marks_begin_words(p))
+  const bool own_unigram = p.kind == TokenizerKind::kUnigram && !p.types.empty();  // SentencePiece's sums begin anew at a word
+  if ((p.kind == TokenizerKind::kCharacterBpe || p.kind == TokenizerKind::kScoredBpe || own_unigram) && !cuts_at_marks && marks_begin_words(p))
     p.cuts.push_back({CutKind::kBeforeMetaspace});
   model_ = model_of(p);
 

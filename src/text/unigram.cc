@@ -52,7 +52,10 @@ class Unigram final : public TokenModel {
         offer(best[end], here + scores_[static_cast<size_t>(id)], i, id);
         single_character = single_character || end - i == n;
       }
-      if (!single_character) offer(best[i + n], here + unknown_score_, i, unknown_);
+      if (!single_character) {
+        const double score = here + unknown_score_;
+        offer(best[i + n], single_ ? static_cast<double>(static_cast<float>(score)) : score, i, unknown_);
+      }
       i += n;
     }
     thread_local std::vector<std::pair<uint32_t, uint32_t>> cuts;  // (begin, end), last first; a run of unknown ones is one
