@@ -137,5 +137,6 @@ def llama(path):
     write(path, "llama", tensors | extra, fields)
 
 
-ops(sys.argv[1])
-llama(sys.argv[2])
+if __name__ == "__main__":
+    ops(sys.argv[1])
+    llama(sys.argv[2])

@@ -63,6 +63,7 @@ struct Context {
   Arena& arena;
   Tape* tape = nullptr;    // null: inference
   bool bf16 = false;       // products of f32 weights in bf16 with f32 sums (training)
+  bool recompute = false;  // keep a block's input alone and run the block again for its gradient: less memory, a third more work
 
   const std::function<void(const Weight& w, const Tensor& x)>* observe = nullptr;  // sees what every product takes; null: nobody
 

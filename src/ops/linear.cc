@@ -9,6 +9,7 @@
 #include "kernels/matmul.h"
 #include "kernels/workspace.h"
 #include "ops/ops.h"
+#include "ops/product.h"
 
 namespace ingot {
 namespace {
@@ -22,6 +23,8 @@ const uint16_t* as_bf16(const Context& c, const float* x, int64_t n) {
   return out;
 }
 
+}  // namespace
+
 void product(const Context& c, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
              const float* b, int64_t ldb, float* out, int64_t ldc, bool accumulate) {
   if (!c.bf16) return gemm_f32(ta, tb, m, n, k, a, lda, b, ldb, out, ldc, accumulate, c.team);
@@ -32,7 +35,6 @@ void product(const Context& c, Transpose ta, Transpose tb, int64_t m, int64_t n,
   c.arena.release(mark);
 }
 
-// dx += dy W for a frozen W of a stored type, a strip of W's rows at a time.
 void input_gradient_stored(const Context& c, const Weight& w, const Tensor& y, const Tensor& x) {
   constexpr int64_t kStrip = 256;
   auto mark = c.arena.mark();
@@ -47,6 +49,26 @@ void input_gradient_stored(const Context& c, const Weight& w, const Tensor& y, c
     product(c, Transpose::kNo, Transpose::kNo, x.rows, w.cols, rows, y.grad + r, y.cols, strip, w.cols, x.grad, x.cols, true);
   }
   c.arena.release(mark);
+}
+
+namespace {
+
+Tensor add_low_rank(const Context& c, Tensor x, const LowRank& l, Tensor y) {
+  const int64_t rank = l.a.rows;
+  Tensor inner = c.make(x.rows, rank);
+  gemm_f32(Transpose::kNo, Transpose::kYes, x.rows, rank, x.cols, x.data, x.cols, l.a.f32(), x.cols, inner.data, rank, false, c.team);
+  for (int64_t i = 0; i < inner.size(); ++i) inner.data[i] *= l.scale;
+  gemm_f32(Transpose::kNo, Transpose::kYes, x.rows, y.cols, rank, inner.data, rank, l.b.f32(), rank, y.data, y.cols, true, c.team);
+  return inner;
+}
+
+void low_rank_gradient(const Context& c, Tensor x, const LowRank& l, Tensor inner, Tensor y) {
+  const int64_t rank = l.a.rows;
+  if (l.b.grad) gemm_f32(Transpose::kYes, Transpose::kNo, y.cols, rank, x.rows, y.grad, y.cols, inner.data, rank, l.b.grad, rank, true, c.team);
+  gemm_f32(Transpose::kNo, Transpose::kNo, x.rows, rank, y.cols, y.grad, y.cols, l.b.f32(), rank, inner.grad, rank, false, c.team);
+  for (int64_t i = 0; i < inner.size(); ++i) inner.grad[i] *= l.scale;
+  if (l.a.grad) gemm_f32(Transpose::kYes, Transpose::kNo, rank, x.cols, x.rows, inner.grad, rank, x.data, x.cols, l.a.grad, x.cols, true, c.team);
+  if (x.grad) gemm_f32(Transpose::kNo, Transpose::kNo, x.rows, x.cols, rank, inner.grad, rank, l.a.f32(), x.cols, x.grad, x.cols, true, c.team);
 }
 
 }  // namespace
@@ -83,8 +105,11 @@ Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
   }
   if (bias)
     for (int64_t r = 0; r < y.rows; ++r) cpu::row_kernels().add(y.row(r), bias.f32(), y.row(r), y.cols);
+  Tensor inner;  // scale A x
+  if (w.low_rank) inner = add_low_rank(c, x, *w.low_rank, y);
   if (c.tape) {
-    c.tape->record([c, x, w, bias, y, trains] {
+    c.tape->record([c, x, w, bias, y, inner, trains] {
+      if (w.low_rank) low_rank_gradient(c, x, *w.low_rank, inner, y);
       if (x.grad) {
         if (trains)
           product(c, Transpose::kNo, Transpose::kNo, x.rows, w.cols, w.rows, y.grad, y.cols, w.f32(), w.cols, x.grad, x.cols, true);
@@ -98,54 +123,6 @@ Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
     });
   }
   return y;
-}
-
-double head_loss(const Context& c, Tensor x, const Weight& w, std::span<const int32_t> targets, float weight, int64_t* count) {
-  constexpr int64_t kRows = 512;
-  int64_t counted = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t >= 0; });
-  if (count) *count = counted;
-  if (!counted) return 0;
-  const float each = weight / static_cast<float>(counted);
-  auto mark = c.arena.mark();
-  float* logits = c.arena.floats(std::min(kRows, x.rows) * w.rows);
-  std::vector<double> losses(static_cast<size_t>(x.rows), 0.0);
-  for (int64_t first = 0; first < x.rows; first += kRows) {
-    int64_t rows = std::min(kRows, x.rows - first);
-    if (w.type == ElementType::kF32)
-      product(c, Transpose::kNo, Transpose::kYes, rows, w.rows, w.cols, x.row(first), x.cols, w.f32(), w.cols, logits, w.rows, false);
-    else
-      matmul(w.type, w.data, w.rows, w.cols, x.row(first), rows, logits, c.team);
-    c.team.parallel_for(static_cast<size_t>(rows), 8, [&](size_t b, size_t e) {
-      for (size_t i = b; i < e; ++i) {
-        float* row = logits + static_cast<int64_t>(i) * w.rows;
-        int32_t target = targets[static_cast<size_t>(first) + i];
-        if (target < 0) {
-          std::memset(row, 0, static_cast<size_t>(w.rows) * sizeof(float));
-          continue;
-        }
-        float right = row[target];
-        losses[static_cast<size_t>(first) + i] = cpu::row_kernels().softmax(row, w.rows) - right;
-        if (!c.tape) continue;
-        row[target] -= 1;
-        for (int64_t j = 0; j < w.rows; ++j) row[j] *= each;
-      }
-    });
-    if (!c.tape) continue;
-    if (x.grad) {
-      if (w.type != ElementType::kF32) {
-        Tensor y{nullptr, logits, rows, w.rows};
-        input_gradient_stored(c, w, y, Tensor{x.row(first), x.grad_row(first), rows, x.cols});
-      } else {
-        product(c, Transpose::kNo, Transpose::kNo, rows, w.cols, w.rows, logits, w.rows, w.f32(), w.cols, x.grad_row(first), x.cols, true);
-      }
-    }
-    if (w.grad)
-      product(c, Transpose::kYes, Transpose::kNo, w.rows, w.cols, rows, logits, w.rows, x.row(first), x.cols, w.grad, w.cols, true);
-  }
-  c.arena.release(mark);
-  double sum = 0;
-  for (double loss : losses) sum += loss;
-  return sum;
 }
 
 }  // namespace ingot

@@ -13,7 +13,7 @@ namespace ingot {
 // table [V, D] -> [n, D]. REQUIRES: every id is in [0, V).
 Tensor embed(const Context& c, const Weight& table, std::span<const int32_t> ids);
 
-// x [n, in] W [out, in]^T -> [n, out]. bias may be empty. A frozen W may be of any stored type.
+// x [n, in] W [out, in]^T -> [n, out], and W's low-rank part. bias may be empty. A frozen W may be of any stored type.
 Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias = {});
 
 Tensor add(const Context& c, Tensor a, Tensor b);
@@ -49,13 +49,32 @@ struct Rope {
 // x [n, heads * head_size], one position a row.
 Tensor rotate(const Context& c, Tensor x, int64_t head_size, const Rope& rope, std::span<const int32_t> positions);
 
-// Causal attention within sequences of `length` consecutive rows: q [n, H*d], k and v [n, G*d], H a multiple of G -> [n, H*d].
-// Nothing is cached; this is the form that training uses.
+// Causal attention within sequences that follow each other: sequence i has the rows [starts[i], starts[i + 1]). q [n, H*d], k and v
+// [n, G*d], H a multiple of G -> [n, H*d]. Nothing is cached; this is the form that training uses.
+// REQUIRES: starts ascends from 0 to n.
+Tensor attend_dense(const Context& c, Tensor q, Tensor k, Tensor v, int64_t head_size, std::span<const int64_t> starts, float scale);
+// The same with sequences of `length` rows each.
 Tensor attend_dense(const Context& c, Tensor q, Tensor k, Tensor v, int64_t head_size, int64_t length, float scale);
 
-// Mean cross-entropy of x W^T against targets, times `weight`; targets below 0 do not count towards it. With a tape the gradients of
-// x and W are computed at once, block by block, so that [n, V] logits never exist. Returns the sum of losses in nats, not the mean;
-// `count` receives how many targets counted.
+// block(x) whose intermediate results are forgotten; the tape runs the block again for its gradient (Chen 2016). The result and the
+// gradients are those of block(x) itself. REQUIRES: c.tape; whatever the block refers to lives until the tape has run.
+Tensor recomputed(const Context& c, Tensor x, std::function<Tensor(const Context& c, Tensor x)> block);
+
+// Mean cross-entropy of x W^T against targets, times `weight`; targets below 0 do not count towards it, and their rows cost nothing.
+// With a tape the gradients of x and W are computed at once, block by block, so that [n, V] logits never exist. Returns the sum of
+// losses in nats, not the mean; `count` receives how many targets counted.
 double head_loss(const Context& c, Tensor x, const Weight& w, std::span<const int32_t> targets, float weight, int64_t* count = nullptr);
+
+// What a teacher said at each row: its k likeliest tokens and their logits (of any common shift).
+struct TeacherRows {
+  int64_t k = 0;
+  const int32_t* tokens = nullptr;  // [n, k]; rows whose target is below 0 are not read
+  const float* logits = nullptr;    // [n, k]
+};
+
+// Hinton 2015: `soft` parts of temperature^2 KL(teacher || student) over the teacher's k tokens, both softened by `temperature`, and
+// 1 - soft parts of the cross-entropy against targets. Otherwise as head_loss; the sum that is returned is of this mixture.
+double head_distil(const Context& c, Tensor x, const Weight& w, std::span<const int32_t> targets, const TeacherRows& teacher, float soft,
+                   float temperature, float weight, int64_t* count = nullptr);
 
 }  // namespace ingot

@@ -9,16 +9,26 @@
 
 namespace ingot {
 
+struct LowRank;
+
 struct Weight {
   std::string name;
   ElementType type = ElementType::kF32;
   int64_t rows = 0, cols = 0;
   const void* data = nullptr;   // rows of row_bytes(type, cols); owned by whoever loaded it
   float* grad = nullptr;        // [rows, cols] or null: frozen
+  const LowRank* low_rank = nullptr;  // what linear() adds; owned by whoever trains or loaded it
 
   explicit operator bool() const { return data != nullptr; }
   const float* f32() const { return static_cast<const float*>(data); }  // REQUIRES: type kF32
   int64_t size() const { return rows * cols; }
+};
+
+// W x becomes W x + scale B (A x) (Hu 2021). A and B are f32.
+struct LowRank {
+  Weight a;         // [rank, cols]
+  Weight b;         // [rows, rank]
+  float scale = 1;
 };
 
 }  // namespace ingot

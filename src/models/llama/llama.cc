@@ -28,7 +28,7 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
   const float eps = config_.epsilon;
   Tensor x = embed(c, embedding_, ids);
   if (config_.embedding_scale != 1) x = scale(c, x, config_.embedding_scale);
-  for (int64_t i = 0; i < config_.layers; ++i) {
+  auto block = [this, eps](const Context& c, int64_t i, Tensor x, std::span<const int32_t> positions, const Attention& attend) {
     const LlamaLayer& l = layers_[static_cast<size_t>(i)];
     const Rope rope = rope_of(i);
     Tensor n = rms_norm(c, x, l.attention_norm, eps);
@@ -37,14 +37,21 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
     if (l.key_norm) k = rms_norm(c, k, l.key_norm, eps);
     q = rotate(c, q, config_.head_size, rope, positions);
     k = rotate(c, k, config_.head_size, rope, positions);
-    Tensor y = linear(c, attend(i, q, k, v), l.output, l.output_bias);
+    Tensor y = linear(c, attend(c, i, q, k, v), l.output, l.output_bias);
     if (l.attention_end_norm) y = rms_norm(c, y, l.attention_end_norm, eps);
     x = add(c, x, y);
     n = rms_norm(c, x, l.feed_norm, eps);
     Tensor gate = linear(c, n, l.gate), up = linear(c, n, l.up);
     y = linear(c, config_.activation == Activation::kSilu ? swiglu(c, gate, up) : geglu(c, gate, up), l.down);
     if (l.feed_end_norm) y = rms_norm(c, y, l.feed_end_norm, eps);
-    x = add(c, x, y);
+    return add(c, x, y);
+  };
+  if (c.tape && c.recompute) {
+    auto kept = std::make_shared<const std::vector<int32_t>>(positions.begin(), positions.end());
+    for (int64_t i = 0; i < config_.layers; ++i)
+      x = recomputed(c, x, [block, i, kept, attend](const Context& again, Tensor input) { return block(again, i, input, *kept, attend); });
+  } else {
+    for (int64_t i = 0; i < config_.layers; ++i) x = block(c, i, x, positions, attend);
   }
   return rms_norm(c, x, output_norm_, eps);
 }
@@ -68,7 +75,7 @@ Tensor Llama::cached(const Context& c, std::span<const int32_t> ids, std::span<c
   thread_local std::vector<int32_t> positions;
   positions.clear();
   for (const RowPlace& place : places) positions.push_back(place.position);
-  return trunk(c, ids, positions, [&](int64_t layer, Tensor q, Tensor k, Tensor v) {
+  return trunk(c, ids, positions, [&](const Context& c, int64_t layer, Tensor q, Tensor k, Tensor v) {
     return attend_cached(c, q, k, v, config_.head_size, cache, layer, places, config_.query_scale(), config_.window_of(layer));
   });
 }
@@ -79,8 +86,23 @@ Tensor Llama::dense(const Context& c, std::span<const int32_t> ids, int64_t leng
               "train on texts of at most that length");
   std::vector<int32_t> positions(ids.size());
   for (size_t i = 0; i < ids.size(); ++i) positions[i] = static_cast<int32_t>(static_cast<int64_t>(i) % length);
-  return trunk(c, ids, positions,
-               [&](int64_t, Tensor q, Tensor k, Tensor v) { return attend_dense(c, q, k, v, config_.head_size, length, config_.query_scale()); });
+  return trunk(c, ids, positions, [this, length](const Context& c, int64_t, Tensor q, Tensor k, Tensor v) {
+    return attend_dense(c, q, k, v, config_.head_size, length, config_.query_scale());
+  });
+}
+
+Tensor Llama::packed(const Context& c, std::span<const int32_t> ids, std::span<const int64_t> starts) const {
+  std::vector<int32_t> positions;
+  for (size_t s = 0; s + 1 < starts.size(); ++s) {
+    const int64_t length = starts[s + 1] - starts[s];
+    if (config_.window > 0 && length > config_.window)
+      bad_input("a text of " + std::to_string(length) + " tokens is longer than the model's sliding window of " + std::to_string(config_.window), "training",
+                "train on texts of at most that length");
+    for (int64_t i = 0; i < length; ++i) positions.push_back(static_cast<int32_t>(i));
+  }
+  return trunk(c, ids, positions, [this, kept = std::vector<int64_t>(starts.begin(), starts.end())](const Context& c, int64_t, Tensor q, Tensor k, Tensor v) {
+    return attend_dense(c, q, k, v, config_.head_size, kept, config_.query_scale());
+  });
 }
 
 KvCache Llama::make_cache(int64_t positions, CacheType type) const {

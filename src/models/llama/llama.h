@@ -76,7 +76,7 @@ class Llama {
   static std::shared_ptr<Llama> trainable(const Llama& from);
 
   // What attention reads: given a layer and its rotated q, k and v, the result [n, heads * head_size].
-  using Attention = std::function<Tensor(int64_t layer, Tensor q, Tensor k, Tensor v)>;
+  using Attention = std::function<Tensor(const Context& c, int64_t layer, Tensor q, Tensor k, Tensor v)>;
   // ids and positions, one a row -> [n, width] after the last norm.
   Tensor trunk(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> positions, const Attention& attend) const;
   Tensor logits(const Context& c, Tensor hidden) const;
@@ -86,9 +86,13 @@ class Llama {
   Tensor cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache,
                 std::span<const AdapterRows> adapters = {}) const;
   Tensor dense(const Context& c, std::span<const int32_t> ids, int64_t length) const;
+  // Sequences of any lengths, one after the other: sequence i has the rows [starts[i], starts[i + 1]).
+  Tensor packed(const Context& c, std::span<const int32_t> ids, std::span<const int64_t> starts) const;
   KvCache make_cache(int64_t positions, CacheType type) const;
 
   const LlamaConfig& config() const { return config_; }
+  const std::vector<LlamaLayer>& layers() const { return layers_; }
+  Rope rope_of(int64_t layer) const;
   const std::shared_ptr<const Gguf>& file() const { return file_; }  // null unless it came from one
   std::vector<Weight*> weights();  // all that are present, in a fixed order
   int64_t weight_bytes() const;
@@ -98,7 +102,6 @@ class Llama {
 
  private:
   void set_rope(const Weight& factors);  // factors: what a GGUF divides the frequencies by, or nothing
-  Rope rope_of(int64_t layer) const;
   LlamaConfig config_;
   Weight embedding_, output_norm_, output_;
   std::vector<LlamaLayer> layers_;
