@@ -8,6 +8,7 @@
 #include "cli/own_archive.h"
 #include "core/files.h"
 #include "formats/archive.h"
+#include "foundry/chat/shared_base.h"
 
 namespace ingot {
 
@@ -60,13 +61,14 @@ void add_inspect(CLI::App& app) {
 void add_pack(CLI::App& app) {
   struct Options {
     std::string file, out, key;
-    bool executable = false;
+    bool executable = false, full = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("pack", "Write the file again: made runnable, or signed");
   command->add_option("file", options->file, "NAME.ingot")->required();
   command->add_option("-o,--output", options->out, "the file to write")->required();
   command->add_flag("--executable", options->executable, "put the static runner in front: runs on a Linux with nothing installed");
+  command->add_flag("--full", options->full, "take in the base that a chat AI names by hash, so that it needs no other file");
   command->add_option("--sign", options->key, "file with a 32-byte Ed25519 seed");
   command->callback([options] {
     const auto archive = Archive::open(options->file);
@@ -80,7 +82,10 @@ void add_pack(CLI::App& app) {
       runner = MappedFile(path);
     }
     ArchiveWriter writer;
-    writer.copy(*archive);
+    std::shared_ptr<const SharedBase> base;
+    if (archive->has("base.json") && (options->full || options->executable)) base = base_of(archive);
+    writer.copy(*archive, base ? "base.json" : "");
+    if (base) writer.add_view("model.gguf", base->bytes);
     writer.write(options->out, options->executable ? runner.bytes() : std::span<const std::byte>(), options->key.empty() ? std::string() : read_file(options->key, 64));
     fmt::print("packed {} ({:.1f} MB)\n", options->out, static_cast<double>(std::filesystem::file_size(options->out)) / 1e6);
   });

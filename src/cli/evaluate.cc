@@ -8,12 +8,26 @@
 #include "core/random.h"
 #include "foundry/ai.h"
 #include "foundry/build.h"
+#include "foundry/chat/chat_build.h"
+#include "foundry/chat/chat_data.h"
 #include "foundry/classify/classify_build.h"
 #include "foundry/person_names.h"
 #include "foundry/sources/source.h"
 #include "foundry/triage/evaluation.h"
 
 namespace ingot {
+
+namespace {
+
+void evaluate_conversations(const Ai& ai, const std::string& source, const std::string& map, bool as_json) {
+  ChatData data = read_chat(source, map, ai.chat().system);
+  drop_repeated(data);
+  for (const std::string& note : data.notes) fmt::print(stderr, "{}\n", note);
+  const auto report = evaluate_chat(ai.chat(), std::move(data.conversations), {100, ai.chat().max_tokens}, default_team());
+  fmt::print("{}\n", as_json ? report.dump() : chat_table(report));
+}
+
+}  // namespace
 
 void add_evaluate(CLI::App& app) {
   struct Options {
@@ -31,6 +45,7 @@ void add_evaluate(CLI::App& app) {
   command->callback([options] {
     const auto ai = Ai::open(options->file);
     std::string map = options->map;
+    if (ai->kind() == "chat") return evaluate_conversations(*ai, options->data, map, options->json);
     if (map.empty()) {
       map = nlohmann::json::parse(ai->archive().manifest()).at("provenance").value("map", "");
     }

@@ -132,7 +132,8 @@ class MappedArchive : public Archive {
       for (size_t i = 0; i + 3 < entries.size(); ++i) {
         ArchiveMember member{list[i].at("name"), entries[i].data, entries[i].size, list[i].at("sha256"), true};
         if (member.name != entries[i].name || list[i].at("size") != member.size) altered("the manifest disagrees with the directory", where);
-        static constexpr std::string_view known[] = {"recipe.toml", "report.json", "coverage.svg", "examples.jsonl", "model.gguf", "triage.bin", "guard.bin", "classify.bin", "words.bin"};
+        static constexpr std::string_view known[] = {"recipe.toml", "report.json", "coverage.svg", "examples.jsonl", "model.gguf", "triage.bin", "guard.bin", "classify.bin", "words.bin",
+                                                    "chat.json", "base.json", "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "distillation.svg"};
         member.known = std::find(std::begin(known), std::end(known), member.name) != std::end(known);
         members_.push_back(std::move(member));
       }
@@ -182,10 +183,11 @@ void ArchiveWriter::add(std::string name, std::string bytes) { append(std::move(
 void ArchiveWriter::add_view(std::string name, std::span<const std::byte> bytes) { append(std::move(name)).view = bytes; }
 void ArchiveWriter::add_file(std::string name, const std::filesystem::path& source) { append(std::move(name)).file = source; }
 
-void ArchiveWriter::copy(const Archive& from) {
+void ArchiveWriter::copy(const Archive& from, std::string_view without) {
   const json manifest = json::parse(from.manifest());
   describe(from.kind(), from.name(), manifest.value("provenance", json::object()).dump());
-  for (const ArchiveMember& member : from.members()) add_view(member.name, from.member(member.name));
+  for (const ArchiveMember& member : from.members())
+    if (member.name != without) add_view(member.name, from.member(member.name));
 }
 
 void ArchiveWriter::write(const std::filesystem::path& path, std::span<const std::byte> prefix, std::string_view signing_key) const {

@@ -25,7 +25,8 @@ class ArchiveWriter {
   void add(std::string name, std::string bytes);                         // owns the bytes
   void add_view(std::string name, std::span<const std::byte> bytes);     // borrows: must live until write()
   void add_file(std::string name, const std::filesystem::path& source);  // mapped at write()
-  void copy(const Archive& from);  // description and every member, unknown ones too; borrows `from` until write()
+  // Description and every member but `without`, unknown ones too; borrows `from` until write().
+  void copy(const Archive& from, std::string_view without = {});
 
   // prefix: bytes put in front (an ELF image; the file is then made executable) or empty.
   // signing_key: 32-byte Ed25519 seed or empty.

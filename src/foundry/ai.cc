@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "foundry/classify/classify_build.h"
+#include "models/joined_encoder.h"
 #include "models/word_vectors.h"
 
 namespace ingot {
@@ -14,13 +15,17 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   auto ai = std::make_shared<Ai>();
   ai->archive_ = Archive::open(path);
   const std::string kind = ai->archive_->kind();
-  if (kind != "triage" && kind != "classify") {
+  if (kind != "triage" && kind != "classify" && kind != "chat") {
     bad_input(fmt::format("this ingot does not run AIs of kind \"{}\"", ai->archive_->kind()), path.string(), "use the version of ingot that built the file");
   }
   std::vector<std::shared_ptr<const TextEncoder>> encoders;
   if (ai->archive_->has("words.bin")) encoders.push_back(WordVectors::load(ai->archive_->member("words.bin")));
   if (kind == "triage") ai->triage_ = TriageModel::load(ai->archive_->member("triage.bin"));
-  else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
+  else if (kind == "chat") ai->chat_ = open_chat(ai->archive_);
+  else if (ai->archive_->has("model.gguf")) {
+    ai->base_ = base_of_bytes(ai->archive_->member("model.gguf"), path.string() + ": model.gguf", ai->archive_);
+    ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? ai->base_.encoder : join_encoders({encoders.back(), ai->base_.encoder}));
+  } else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
   if (ai->archive_->has("guard.bin")) ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
   if (kind == "triage") ai->people_ = People::read(People::beside(path));
   if (kind == "triage" && ai->triage_.uses_llama()) {
@@ -34,7 +39,7 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
 
 nlohmann::json Ai::answer(const std::string& text) const {
   using nlohmann::json;
-  if (!rails_.any()) return classify(text);
+  if (!rails_.any() || kind() == "chat") return classify(text);
   const Verdict verdict = rails_.check(text);
   json result;
   if (verdict.allowed) {
@@ -50,6 +55,7 @@ nlohmann::json Ai::answer(const std::string& text) const {
 }
 
 nlohmann::json Ai::classify(const std::string& text) const {
+  if (kind() == "chat") bad_input("\"" + name() + "\" is a chat AI and does not classify", archive_->path().string(), "ask it in a conversation: ingot chat FILE, or POST /v1/chat/completions");
   if (kind() == "classify") {
     const auto chances = classifier_.classify(text);
     nlohmann::json labels = nlohmann::json::array();

@@ -9,6 +9,7 @@
 #include "formats/archive.h"
 #include "foundry/people.h"
 #include "foundry/base.h"
+#include "foundry/chat/chat_ai.h"
 #include "foundry/classify/text_classifier.h"
 #include "foundry/triage/triage_model.h"
 #include "guard/rails.h"
@@ -27,11 +28,12 @@ class Ai {
   const Archive& archive() const { return *archive_; }
   const TriageModel& triage() const { return triage_; }          // REQUIRES: kind() is "triage"
   const TextClassifier& classifier() const { return classifier_; }  // REQUIRES: kind() is "classify"
+  const ChatAi& chat() const { return chat_; }                      // REQUIRES: kind() is "chat"
   const Rails& rails() const { return rails_; }
   const Base& base() const { return base_; }  // empty unless the AI reads with a language model
 
   // The object that `ingot classify --json` prints, whatever the rails say. triage: engineers, components (name, p), abstain,
-  // why. classify: label, labels (name, p), abstain. Thread-safe.
+  // why. classify: label, labels (name, p), abstain. Throws Error (input) for kind "chat", which converses. Thread-safe.
   nlohmann::json classify(const std::string& text) const;
   // The same behind the rails: allowed, rail, reason and score are added, and a text that is stopped gets no names.
   nlohmann::json answer(const std::string& text) const;
@@ -41,6 +43,7 @@ class Ai {
   Base base_;
   TriageModel triage_;
   TextClassifier classifier_;
+  ChatAi chat_;
   Rails rails_;
   People people_;
 };

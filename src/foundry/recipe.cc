@@ -86,8 +86,8 @@ const std::map<std::string, Setter>& setters() {
       {"kind",
        [](Recipe& r, const toml::node& n, const Place& p) {
          r.kind = text_value(n, p);
-         if (r.kind != "triage" && r.kind != "classify") {
-           wrong(p, fmt::format("is \"{}\"", r.kind), "this version builds \"triage\" and \"classify\"");
+         if (r.kind != "triage" && r.kind != "classify" && r.kind != "chat") {
+           wrong(p, fmt::format("is \"{}\"", r.kind), "this version builds \"triage\", \"classify\" and \"chat\"");
          }
        }},
       {"purpose", [](Recipe& r, const toml::node& n, const Place& p) { r.purpose = text_value(n, p); }},
@@ -103,6 +103,24 @@ const std::map<std::string, Setter>& setters() {
       {"train.activity", [](Recipe& r, const toml::node& n, const Place& p) { r.train.activity = bool_value(n, p); }},
       {"train.ablation", [](Recipe& r, const toml::node& n, const Place& p) { r.train.ablation = bool_value(n, p); }},
       {"train.seed", [](Recipe& r, const toml::node& n, const Place& p) { r.train.seed = count_value(n, p, 0, int64_t{1} << 53); }},
+      {"chat.system", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.system = text_value(n, p); }},
+      {"chat.rank", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.rank = count_value(n, p, 1, 4096); }},
+      {"chat.alpha", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.alpha = share_value(n, p, 0.01, 10000); }},
+      {"chat.epochs", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.epochs = share_value(n, p, 0.01, 1000); }},
+      {"chat.rate", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.rate = share_value(n, p, 1e-8, 1); }},
+      {"chat.batch", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.batch = count_value(n, p, 1, 65536); }},
+      {"chat.max_steps", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.max_steps = count_value(n, p, 0, 10'000'000); }},
+      {"chat.longest", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.longest = count_value(n, p, 16, 1 << 20); }},
+      {"chat.too_long",
+       [](Recipe& r, const toml::node& n, const Place& p) {
+         r.chat.too_long = text_value(n, p);
+         if (r.chat.too_long != "refuse" && r.chat.too_long != "window") wrong(p, fmt::format("is \"{}\"", r.chat.too_long), "choose \"refuse\" or \"window\"");
+       }},
+      {"chat.micro_tokens", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.micro_tokens = count_value(n, p, 16, 1 << 24); }},
+      {"chat.recompute", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.recompute = bool_value(n, p); }},
+      {"chat.judged", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.judged = count_value(n, p, 1, 100000); }},
+      {"chat.max_tokens", [](Recipe& r, const toml::node& n, const Place& p) { r.chat.max_tokens = count_value(n, p, 1, 1 << 20); }},
+      {"chat.full", [](Recipe& r, const toml::node& n, const Place& p) { r.pack_full = bool_value(n, p); }},
       {"guard.topic", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.topic = mode_value(n, p); }},
       {"guard.private_data", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.private_data = mode_value(n, p, true); }},
       {"guard.injection", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.injection = mode_value(n, p); }},
@@ -121,6 +139,8 @@ const std::map<std::string, Setter>& setters() {
       {"gate.engineer_top1", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.engineer_top1 = share_value(n, p, 0, 1); }},
       {"gate.component_top1", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.component_top1 = share_value(n, p, 0, 1); }},
       {"gate.accuracy", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.accuracy = share_value(n, p, 0, 1); }},
+      {"gate.rouge_l", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.rouge_l = share_value(n, p, 0, 1); }},
+      {"gate.beat_base", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.beat_base = bool_value(n, p); }},
       {"gate.beat_majority", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.beat_majority = bool_value(n, p); }},
       {"serve.flywheel", [](Recipe& r, const toml::node& n, const Place& p) { r.serve.flywheel = bool_value(n, p); }},
       {"serve.turn_after", [](Recipe& r, const toml::node& n, const Place& p) { r.serve.turn_after = count_value(n, p, 1, 1'000'000); }},
@@ -129,7 +149,7 @@ const std::map<std::string, Setter>& setters() {
 }
 
 const std::set<std::string>& sections() {
-  static const std::set<std::string> names = {"data", "train", "guard", "gate", "serve"};
+  static const std::set<std::string> names = {"data", "train", "chat", "guard", "gate", "serve"};
   return names;
 }
 

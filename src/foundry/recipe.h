@@ -12,7 +12,7 @@ namespace ingot {
 
 struct Recipe {
   std::string name = "ai";           // file name and model id; letters, digits, - _ .
-  std::string kind = "triage";       // triage | classify
+  std::string kind = "triage";       // triage | classify | chat
   std::string purpose;               // one sentence; shown when a question is declined
   std::string base = "none";         // the language model it starts from; "none": words alone
 
@@ -32,6 +32,22 @@ struct Recipe {
     int64_t seed = 1;
   } train;
 
+  struct Chat {                       // kind "chat"
+    std::string system;               // system message for conversations that bring none
+    int64_t rank = 16;                // of the adapter
+    double alpha = 32;                // it counts alpha / rank
+    double epochs = 2, rate = 2e-4;
+    int64_t batch = 16;               // conversations of a step
+    int64_t max_steps = 0;            // 0: as many as the epochs take
+    int64_t longest = 1024;           // tokens of a conversation
+    std::string too_long = "refuse";  // or "window"
+    int64_t micro_tokens = 512;       // tokens of a pass; bounds memory
+    bool recompute = false;           // compute activations again instead of keeping them
+    int64_t judged = 50;              // held-out questions that are answered and compared
+    int64_t max_tokens = 128;         // of an answer
+  } chat;
+  bool pack_full = false;             // pack the base too, instead of naming it by hash
+
   struct Guard {
     RailMode topic = RailMode::off;
     RailMode private_data = RailMode::off;
@@ -48,6 +64,8 @@ struct Recipe {
     double engineer_top1 = 0;    // the least that may be packed
     double component_top1 = 0;
     double accuracy = 0;         // kind "classify"
+    double rouge_l = 0;          // kind "chat"
+    bool beat_base = true;       // kind "chat": held-out answers must be likelier than under the base as it is
     bool beat_majority = true;   // an AI that does not beat the most common answer is not worth packing
   } gate;
 
