@@ -1,5 +1,7 @@
 #include "foundry/base.h"
 
+#include <fmt/format.h>
+
 #include "core/files.h"
 #include "core/sha256.h"
 #include "models/llama/llama.h"
@@ -11,14 +13,23 @@ namespace ingot {
 Base base_of_bytes(std::span<const std::byte> gguf, const std::string& name, std::shared_ptr<const void> owner) {
   auto file = Gguf::parse(gguf, name, std::move(owner));
   auto model = Llama::load(file);
-  return {make_llama_encoder(model, Tokenizer::from_gguf(*file), hex(sha256(gguf))), gguf};
+  return {make_llama_encoder(model, Tokenizer::from_gguf(*file), hex(sha256(gguf))), nullptr, gguf};
+}
+
+std::string features_line(const Base& base, const std::string& name) {
+  if (!base.cached) return "";
+  const CachedEncoder::Used used = base.cached->used();
+  return fmt::format("features  {} texts read by {} in {:.1f} s, {} from the cache", used.read, name, used.seconds, used.from_cache);
 }
 
 Base open_base(const std::string& name) {
   if (name.empty() || name == "none") return {};
   const auto path = find_model(name);
   auto file = std::make_shared<MappedFile>(path);
-  return base_of_bytes(file->bytes(), path.string(), file);
+  Base base = base_of_bytes(file->bytes(), path.string(), file);
+  base.cached = std::make_shared<CachedEncoder>(base.encoder);
+  base.encoder = base.cached;
+  return base;
 }
 
 }  // namespace ingot

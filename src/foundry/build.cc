@@ -13,6 +13,7 @@
 #include "core/progress.h"
 #include "core/sha256.h"
 #include "formats/archive.h"
+#include "foundry/chat/chat_build.h"
 #include "foundry/classify/classify_build.h"
 #include "foundry/rails_build.h"
 #include "foundry/person_names.h"
@@ -218,6 +219,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
     throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
   }
   if (recipe.kind == "classify") return build_classify(recipe, out, say);
+  if (recipe.kind == "chat") return build_chat(recipe, out, say);
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   SplitData data = read_and_split(recipe);
@@ -234,6 +236,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   options.seed = static_cast<uint64_t>(recipe.train.seed);
   const TriageModel model = TriageModel::train(data.train, options);
   const double trained = seconds();
+  if (base) say(features_line(base, recipe.base));
   say(fmt::format("trained   {} engineers, {} components, in {:.1f} s", model.engineers().size(), model.components().size(), trained));
   json signals = json::array();
   for (const SignalGain& gain : model.gains()) {

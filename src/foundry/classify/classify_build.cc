@@ -11,22 +11,18 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "formats/archive.h"
+#include "foundry/base.h"
 #include "foundry/build.h"
 #include "foundry/rails_build.h"
 #include "foundry/sources/source.h"
 #include "foundry/triage/evaluation.h"
+#include "models/joined_encoder.h"
 #include "models/word_vectors.h"
 
 namespace ingot {
 namespace {
 
 using nlohmann::json;
-
-struct Labelled {
-  std::vector<Record> train, test;
-  uint64_t skipped = 0;
-  std::vector<std::string> notes;
-};
 
 std::vector<Record> read_labelled(const std::vector<std::string>& sources, const std::string& map, Labelled& data) {
   std::vector<Record> records;
@@ -42,6 +38,8 @@ std::vector<Record> read_labelled(const std::vector<std::string>& sources, const
   }
   return records;
 }
+
+}  // namespace
 
 Labelled read_labelled(const Recipe& recipe) {
   if (recipe.data.sources.empty()) throw Error(ErrorKind::recipe, "the recipe names no source", "data.sources", "add one, or give --source KIND:PATH");
@@ -87,6 +85,8 @@ Labelled read_labelled(const Recipe& recipe) {
   }
   return data;
 }
+
+namespace {
 
 std::vector<std::string> texts_of(std::span<const Record> records) {
   std::vector<std::string> texts;
@@ -151,24 +151,26 @@ std::string classifier_table(const json& e) {
 json build_classify(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
-  const auto encoders = encoders_of(recipe);
   const auto words = WordVectors::shipped();
+  const Base base = open_base(recipe.base);
+  const std::shared_ptr<const TextEncoder> encoder = base ? join_encoders({words, base.encoder}) : words;
   Labelled data = read_labelled(recipe);
   for (const std::string& note : data.notes) say("  " + note);
   say(fmt::format("read      {} records to learn from, {} held out to be judged on, {} rows not used", data.train.size(), data.test.size(), data.skipped));
   if (data.train.empty() || data.test.empty()) bad_input("there is no record to judge the AI on", "data.sources", "give more records, or a test source");
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   const auto train_texts = texts_of(data.train), test_texts = texts_of(data.test);
-  const json evaluation = evaluate_classifier(TextClassifier::train(train_texts, labels_of(data.train), encoders.back(), seed), data.test, 0);
+  const json evaluation = evaluate_classifier(TextClassifier::train(train_texts, labels_of(data.train), encoder, seed), data.test, 0);
   say(fmt::format("evaluated on {} texts it never saw, {} labels:\n{}", data.test.size(), evaluation["labels"].get<size_t>(), classifier_table(evaluation)));
   check_gate(recipe, evaluation);
   json guard;
   // A test source of its own stays unseen; what was held out by chance is learnt from before packing.
   const bool learn_all = recipe.data.test.empty();
-  const Rails rails = build_rails(recipe, train_texts, test_texts, learn_all, encoders, guard, say);
+  const Rails rails = build_rails(recipe, train_texts, test_texts, learn_all, {words}, guard, say);
   std::vector<Record> all = data.train;
   if (learn_all) all.insert(all.end(), data.test.begin(), data.test.end());
-  const TextClassifier model = TextClassifier::train(texts_of(all), labels_of(all), encoders.back(), seed);
+  const TextClassifier model = TextClassifier::train(texts_of(all), labels_of(all), encoder, seed);
+  if (base) say(features_line(base, recipe.base));
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}, {"evaluation", evaluation}, {"guard", guard}, {"notes", data.notes},
                  {"train", {{"records", all.size()}, {"skipped", data.skipped}, {"labels", model.labels()},
                             {"judged_before", learn_all ? "the figures are those of a model that had not seen the held-out part; the packed one has" : ""}}}};
@@ -181,6 +183,7 @@ json build_classify(const Recipe& recipe, const std::filesystem::path& out, cons
   writer.add("classify.bin", model.save());
   writer.add("guard.bin", rails.save());
   writer.add("words.bin", words->bytes());
+  if (base) writer.add_view("model.gguf", base.bytes);
   std::string examples;
   for (size_t i = 0; i < std::min<size_t>(3, data.test.size()); ++i) {
     examples += json{{"model", recipe.name}, {"input", data.test[i].text}, {"right", {{"label", data.test[i].label}}}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";

@@ -13,6 +13,14 @@
 
 namespace ingot {
 
+struct Labelled {
+  std::vector<Record> train, test;
+  uint64_t skipped = 0;
+  std::vector<std::string> notes;
+};
+// The recipe's records, parted: by time where they have times, else by chance within each label.
+Labelled read_labelled(const Recipe& recipe);
+
 // Reads, splits (by chance within each label; by time where the records have times), trains, evaluates on the held-out part,
 // gates, trains again on everything, packs. Returns the report that is packed as report.json.
 nlohmann::json build_classify(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
