@@ -13,6 +13,7 @@ void add_cost(CLI::App& app);
 void add_data(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_detokenize(CLI::App& app);
+void add_distil(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_generate(CLI::App& app);
@@ -36,6 +37,7 @@ void add_show(CLI::App& app);
 void add_template(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
+void add_tune(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_version(CLI::App& app);
 
@@ -51,6 +53,7 @@ CommandList commands() {
       add_data,
       add_doctor,
       add_detokenize,
+      add_distil,
       add_embed,
       add_evaluate,
       add_generate,
@@ -74,6 +77,7 @@ CommandList commands() {
       add_template,
       add_tokenize,
       add_tokenizer,
+      add_tune,
       add_verify,
       add_version,
   };

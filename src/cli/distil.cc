@@ -1,0 +1,63 @@
+#include "foundry/distil/distil_chat.h"
+#include "foundry/distil/distil_classify.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/files.h"
+
+namespace ingot {
+
+void add_distil(CLI::App& app) {
+  struct Options {
+    std::string recipe, out, map, type = "Q8_0", picture;
+    std::vector<std::string> settings, sources, tests;
+    DistilPlan plan;
+    bool no_alone = false, json = false;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("distil", "From a large model a small one for a recipe: prune, teach, quantise, compare");
+  command->add_option("recipe", o->recipe, "folder with recipe.toml, of kind chat or classify")->required();
+  command->add_option("--teacher", o->plan.teacher, "a model, or a chat AI (NAME.ingot)")->required();
+  command->add_option("--student", o->plan.student, "parameters (60M), a size on disk (16MB) or a speed here (200tok/s)")->required();
+  command->add_option("-o,--output", o->out, "the file to write, NAME.ingot")->required();
+  command->add_option("--on", o->plan.on, "learn from the teacher's logits, or from its own answers")->check(CLI::IsMember({"logits", "text"}));
+  command->add_option("--steps", o->plan.steps, "optimiser steps; as the recipe's epochs say if not given")->check(CLI::PositiveNumber);
+  command->add_option("--rate", o->plan.rate, "peak learning rate")->check(CLI::PositiveNumber);
+  command->add_option("--top-k", o->plan.top_k, "teacher's tokens a position")->check(CLI::Range(1, 4096));
+  command->add_option("--soft", o->plan.soft, "share of the loss that is the teacher's")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--temperature", o->plan.temperature, "that softens both")->check(CLI::Range(0.1, 100.0));
+  command->add_option("--type", o->type, "element type of the student's matrices at last");
+  command->add_option("--set", o->settings, "KEY=VALUE, wins over the recipe")->allow_extra_args(false);
+  command->add_option("--source", o->sources, "KIND:PATH instead of the recipe's sources")->allow_extra_args(false);
+  command->add_option("--test", o->tests, "KIND:PATH to be judged on")->allow_extra_args(false);
+  command->add_option("--map", o->map, "prompt=COLUMN,completion=COLUMN");
+  command->add_option("--svg", o->picture, "write the picture here too");
+  command->add_flag("--no-alone", o->no_alone, "do not train the same student without the teacher");
+  command->add_flag("--json", o->json, "print the report as one JSON object");
+  command->callback([o] {
+    Recipe recipe = read_recipe(o->recipe, o->settings);
+    if (recipe.kind != "chat" && recipe.kind != "classify") throw Error(ErrorKind::usage, "this version distils recipes of kind chat and classify, not \"" + recipe.kind + "\"", o->recipe, "build it with another base instead");
+    if (!o->sources.empty()) recipe.data.sources = o->sources;
+    if (!o->tests.empty()) recipe.data.test = o->tests;
+    if (!o->map.empty()) recipe.data.map = o->map;
+    const auto type = element_type_of_name(o->type);
+    if (!type) throw Error(ErrorKind::usage, "\"" + o->type + "\" is no element type", "--type", "use F16, Q8_0, Q4_0, ...");
+    o->plan.type = *type;
+    o->plan.alone = !o->no_alone;
+    const auto distil = recipe.kind == "chat" ? distil_chat : distil_classify;
+    const auto report = distil(recipe, o->plan, o->out, [&](const std::string& line) {
+      fmt::print(stderr, "{}\n", line);
+      std::fflush(stderr);
+    });
+    if (!o->picture.empty()) write_file(o->picture, distil_svg(report));
+    if (o->json) fmt::print("{}\n", report.dump());
+    else fmt::print("{}\n", distil_table(report));
+  });
+}
+
+}  // namespace ingot

@@ -1,0 +1,320 @@
+#include "foundry/distil/distil_chat.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "core/sha256.h"
+#include "foundry/build.h"
+#include "foundry/chat/chat_build.h"
+#include "foundry/chat/tuning_run.h"
+#include "foundry/rails_build.h"
+#include "formats/archive.h"
+#include "kernels/cpu/float_kernels.h"
+#include "models/word_vectors.h"
+#include "train/prune.h"
+#include "train/student_plan.h"
+#include "train/teacher.h"
+#include "train/vocabulary_trim.h"
+
+namespace ingot {
+namespace {
+
+using nlohmann::json;
+using Say = std::function<void(const std::string&)>;
+
+constexpr int64_t kCacheTokens = 1024, kDecoded = 48;
+
+struct Teacher {
+  ChatAi ai;
+  std::string hash;     // of base and adapter
+  double bytes = 0;     // on disk
+};
+
+Teacher open_teacher(const std::string& name) {
+  Teacher t;
+  if (std::filesystem::is_regular_file(name) && looks_like_archive(name)) {
+    auto archive = Archive::open(name);
+    if (archive->kind() != "chat") bad_input("the teacher is of kind \"" + archive->kind() + "\"", name, "a recipe of kind chat is taught by a chat AI or a language model");
+    t.ai = open_chat(archive);
+    const AdapterMembers adapter = adapter_of(*archive);
+    t.hash = t.ai.base->sha256 + hex(sha256(adapter.safetensors));
+    t.bytes = static_cast<double>(adapter.safetensors.size());
+  } else {
+    t.ai.base = open_shared_base(name);
+    t.ai.prompt = std::make_shared<ChatPrompt>(t.ai.base->tokenizer);
+    t.hash = t.ai.base->sha256;
+  }
+  t.bytes += static_cast<double>(t.ai.base->bytes.size());
+  return t;
+}
+
+// One answer at a time, the way a person waits for it.
+double decode_speed(const std::shared_ptr<const Llama>& model, const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<int32_t>& prompt, ThreadTeam& team) {
+  EngineOptions options;
+  options.cache_bytes = int64_t{1} << 28;
+  Engine engine(model, tokenizer, team, options);
+  Generation request;
+  request.prompt = prompt;
+  request.limit = kDecoded;
+  request.ignore_end = true;
+  request.sampling.temperature = 0;
+  double best = 0;
+  for (int round = 0; round < 3; ++round) {
+    const auto result = engine.generate(request);
+    best = std::max(best, static_cast<double>(result.tokens.size() - 1) / (result.total_s - result.first_s));
+  }
+  return best;
+}
+
+json judged(const ChatScores& scores, const std::shared_ptr<const Llama>& model, const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<int32_t>& prompt, double bytes,
+            int64_t adapter_parameters, ThreadTeam& team) {
+  const LlamaConfig& c = model->config();
+  json out = scores_json(scores);
+  out["quality"] = scores.rouge_l;
+  out["bytes"] = bytes;
+  out["parameters"] = c.parameters() + adapter_parameters;
+  out["tokens_per_s"] = decode_speed(model, tokenizer, prompt, team);
+  out["memory"] = model->weight_bytes() + adapter_parameters * 4 + kCacheTokens * 2 * c.layers * c.groups * c.head_size * 2;
+  return out;
+}
+
+// Conversations whose last answer is the teacher's own. Answers are kept beside the output, one JSON line each.
+std::vector<Conversation> taught_by_text(const Teacher& teacher, std::vector<Conversation> conversations, int64_t max_tokens, const std::filesystem::path& cache, ThreadTeam& team) {
+  std::vector<std::string> answers;
+  const std::string header = json{{"teacher", teacher.hash}, {"max_tokens", max_tokens}}.dump();
+  if (std::filesystem::exists(cache)) {
+    const std::string text = read_file(cache);
+    size_t at = text.find('\n');
+    if (at != std::string::npos && text.substr(0, at) == header)
+      for (++at; at < text.size();) {
+        const size_t end = text.find('\n', at);
+        if (end == std::string::npos) break;
+        const json line = json::parse(text.substr(at, end - at), nullptr, false);
+        if (!line.is_string()) break;
+        answers.push_back(line);
+        at = end + 1;
+      }
+  }
+  auto save = [&] {
+    std::string text = header + "\n";
+    for (const std::string& one : answers) text += json(one).dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    write_file(cache, text);
+  };
+  EngineOptions options;
+  options.cache_bytes = int64_t{1} << 28;
+  Engine engine(teacher.ai.model(), teacher.ai.base->tokenizer, team, options);
+  Progress progress("the teacher answers", conversations.size());
+  progress.advance(answers.size());
+  for (size_t i = answers.size(); i < conversations.size(); ++i) {
+    auto messages = conversations[i].messages;
+    messages.pop_back();
+    Generation request;
+    request.prompt = teacher.ai.prompt->tokens(messages, true);
+    request.limit = std::min(max_tokens, engine.context() - static_cast<int64_t>(request.prompt.size()));
+    request.sampling.temperature = 0;
+    answers.push_back(request.limit < 1 ? std::string() : engine.generate(request).text);
+    progress.advance();
+    if (interrupted() || i % 50 == 49) save();
+    if (interrupted()) throw Error(ErrorKind::interrupted, "stopped while the teacher answered", "distil", "run the same command again to go on");
+  }
+  save();
+  progress.finish();
+  for (size_t i = 0; i < conversations.size(); ++i) conversations[i].messages.back().content = answers[i];
+  return conversations;
+}
+
+std::string gguf_of(const Llama& model, const Tokenizer& tokenizer, const std::string& name, ElementType type) {
+  GgufWriter out;
+  out.set("general.name", GgufValue::text(name));
+  model.write(out, type, type);
+  tokenizer.to_gguf(out);
+  return out.bytes();
+}
+
+}  // namespace
+
+json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesystem::path& out, const Say& say) {
+  if (plan.on != "logits" && plan.on != "text") throw Error(ErrorKind::usage, "\"" + plan.on + "\" is no way to teach", "--on", "choose logits or text");
+  ThreadTeam& team = default_team();
+  const StudentSize size = parse_student_size(plan.student);
+  Teacher teacher = open_teacher(plan.teacher);
+  const Tokenizer& whole = *teacher.ai.base->tokenizer;
+  const LlamaConfig& large = teacher.ai.base->model->config();
+  ChatSplit split = read_chat_split(recipe);
+  ChatSamples train = samples_of(*teacher.ai.prompt, split.train, recipe, large.context, split.notes), test = samples_of(*teacher.ai.prompt, split.test, recipe, large.context, split.notes);
+  for (const std::string& note : split.notes) say("  " + note);
+  say(fmt::format("read      {} conversations to learn from ({} tokens, {} of answers), {} held out", split.train.size(), train.tokens, train.scored, split.test.size()));
+  if (train.samples.empty() || test.samples.empty()) bad_input("there are too few conversations to learn from and to judge on", "data.sources", "give more, or see above why rows were not used");
+
+  const ChatJudging judging{static_cast<size_t>(recipe.chat.judged), recipe.chat.max_tokens};
+  auto first = split.test[0].messages;
+  first.pop_back();
+  json report = {{"kind", "chat"}, {"name", recipe.name}, {"purpose", recipe.purpose}};
+  const ChatScores teacher_scores = judge_chat(teacher.ai.model(), *teacher.ai.prompt, teacher.ai.base->tokenizer, split.test, test, judging, team);
+  report["teacher"] = judged(teacher_scores, teacher.ai.model(), teacher.ai.base->tokenizer, teacher.ai.prompt->tokens(first, true), teacher.bytes,
+                             teacher.ai.lora ? teacher.ai.lora->parameters() : 0, team);
+  say(fmt::format("teacher   ROUGE-L {:.3f}, perplexity {:.2f}, {:.0f} tokens/s", teacher_scores.rouge_l, teacher_scores.perplexity, report["teacher"]["tokens_per_s"].get<double>()));
+
+  // How large: bytes and speed are turned into parameters by what the type takes and by what decoding reads a token.
+  const double each = static_cast<double>(row_bytes(plan.type, 256)) / 256;
+  double parameters = size.value;
+  if (size.unit == StudentSize::Unit::kBytes) parameters = size.value / each;
+  if (size.unit == StudentSize::Unit::kSpeed)
+    parameters = report["teacher"]["tokens_per_s"].get<double>() / size.value * static_cast<double>(teacher.ai.base->model->weight_bytes()) / each;
+  // Of the table, the tokens that the data use, and the first 4,096, which are the commonest of any text.
+  TrimmedVocabulary small;
+  const bool trims = static_cast<double>(large.vocab * large.width) > 0.25 * parameters;
+  if (trims) {
+    std::vector<bool> used(static_cast<size_t>(whole.size()));
+    for (size_t i = 0; i < std::min<size_t>(4096, used.size()); ++i) used[i] = true;
+    for (const ChatSamples* all : {&train, &test})
+      for (const TuningSample& s : all->samples) {
+        if (all == &test) break;  // held-out words must not choose the vocabulary
+        for (int32_t id : s.ids) used[static_cast<size_t>(id)] = true;
+        for (int32_t id : s.targets)
+          if (id >= 0) used[static_cast<size_t>(id)] = true;
+      }
+    small = trim_vocabulary(whole, used);
+  }
+  const auto tokenizer = trims ? small.tokenizer : teacher.ai.base->tokenizer;
+  if (size.unit == StudentSize::Unit::kBytes) {  // the tokenizer's own bytes count
+    GgufWriter alone;
+    tokenizer->to_gguf(alone);
+    parameters = (size.value - static_cast<double>(alone.bytes().size())) / each;
+    if (parameters < 1) throw Error(ErrorKind::usage, fmt::format("the tokenizer alone takes {:.1f} MB", static_cast<double>(alone.bytes().size()) / 1e6), "--student", "ask for more");
+  }
+  const LlamaConfig shape = plan_student(large, trims ? tokenizer->size() : large.vocab, static_cast<int64_t>(parameters));
+  report["plan"] = {{"student", plan.student}, {"parameters", shape.parameters()}, {"layers", {large.layers, shape.layers}}, {"width", {large.width, shape.width}},
+                    {"heads", {large.heads, shape.heads}}, {"hidden", {large.hidden, shape.hidden}}, {"vocabulary", {large.vocab, shape.vocab}}, {"type", element_name(plan.type)}, {"on", plan.on}};
+  say(fmt::format("student   {:.1f}M parameters: {} of {} layers, width {} of {}, {} of {} heads, {} of {} channels, {} of {} tokens", static_cast<double>(shape.parameters()) / 1e6, shape.layers, large.layers,
+                  shape.width, large.width, shape.heads, large.heads, shape.hidden, large.hidden, shape.vocab, large.vocab));
+
+  const auto measured = std::span(train.samples).first(std::min<size_t>(32, train.samples.size()));
+  const Importance importance = measure_importance(*teacher.ai.model(), measured, team);
+
+  const auto prompt = std::make_shared<ChatPrompt>(tokenizer);
+  const std::string stem = out.string();
+  std::vector<std::string> dropped;
+  std::vector<Conversation> own = split.train;
+  if (plan.on == "text") {
+    own = taught_by_text(teacher, own, recipe.chat.max_tokens, stem + ".answers.jsonl", team);
+  }
+  std::vector<Conversation> held = split.test;
+  ChatSamples student_test = samples_of(*prompt, held, recipe, large.context, dropped);
+  TuningPlan tuning;
+  tuning.training.batch = recipe.chat.batch;
+  tuning.training.rate = plan.rate, tuning.training.decay = 0.01, tuning.training.beta2 = 0.98, tuning.training.floor = 0.05;
+  tuning.training.seed = static_cast<uint64_t>(recipe.train.seed);
+  tuning.training.bf16 = cpu::bf16_kernels() != nullptr;
+  tuning.micro_tokens = recipe.chat.micro_tokens;
+  tuning.recompute = recipe.chat.recompute;
+
+  auto trained = [&](const char* which, std::vector<Conversation> data, bool soft, std::string& bytes) {
+    auto model = prune(teacher.ai.lora ? *teacher.ai.lora->merged() : *teacher.ai.base->model, importance, shape, trims ? std::span<const int32_t>(small.kept) : std::span<const int32_t>());
+    std::vector<std::string> notes;
+    ChatSamples samples = samples_of(*prompt, data, recipe, large.context, notes);
+    for (const std::string& note : notes) say(fmt::format("  {}: {}", which, note));
+    TuningPlan p = tuning;
+    p.training.steps = plan.steps > 0 ? plan.steps : steps_for(samples.samples.size(), recipe.chat.epochs, p.training.batch);
+    p.training.warmup = std::max<int64_t>(1, p.training.steps / 20);
+    if (soft) {
+      p.teacher_k = plan.top_k, p.soft = static_cast<float>(plan.soft), p.temperature = static_cast<float>(plan.temperature);
+      std::vector<std::vector<int32_t>> ids;  // in the teacher's vocabulary
+      if (trims)
+        for (const TuningSample& s : samples.samples) {
+          auto& list = ids.emplace_back();
+          for (int32_t id : s.ids) list.push_back(small.kept[static_cast<size_t>(id)]);
+        }
+      ask_teacher(*teacher.ai.model(), samples.samples, ids, {plan.top_k, trims ? std::span<const int32_t>(small.kept) : std::span<const int32_t>()}, stem + ".teacher", teacher.hash, team);
+    }
+    Tuner tuner(model, model->weights(), samples.samples, p, teacher.hash + which + plan.student, team);
+    const TuningRun run = run_tuning(tuner, p.training.steps, stem + "." + which, 0, fmt::format("train {} ({:.1f}M parameters)", which, static_cast<double>(shape.parameters()) / 1e6), "distil");
+    const ChatScores before = judge_chat(model, *prompt, tokenizer, held, student_test, {0, 0}, team);
+    bytes = gguf_of(*model, *tokenizer, recipe.name, plan.type);
+    auto file = Gguf::parse(std::as_bytes(std::span(bytes)), which);
+    auto quantised = Llama::load(file);
+    const ChatScores scores = judge_chat(quantised, *prompt, tokenizer, held, student_test, judging, team);
+    json result = judged(scores, quantised, tokenizer, prompt->tokens(first, true), static_cast<double>(bytes.size()), 0, team);
+    result["perplexity_f32"] = before.perplexity;  // what quantisation as the last step costs
+    result["steps"] = p.training.steps;
+    result["train_tokens_per_s"] = run.tokens_per_s;
+    say(fmt::format("{:<9} ROUGE-L {:.3f}, perplexity {:.2f} ({:.2f} before quantisation), {:.0f} tokens/s", which, scores.rouge_l, scores.perplexity, before.perplexity,
+                    result["tokens_per_s"].get<double>()));
+    return result;
+  };
+  std::string gguf, other;
+  report["student"] = trained("student", own, plan.on == "logits", gguf);
+  if (plan.alone) report["student_alone"] = trained("alone", split.train, false, other);
+  report["notes"] = split.notes;
+  report["evaluation"] = {{"records", held.size()}, {"after", report["student"]}, {"before", report["teacher"]}, {"baselines", {{"first_line", scores_json(judge_first_line(held, judging))}}}};
+
+  std::vector<std::string> questions, asked;
+  for (const Conversation& one : split.train)
+    for (const ChatMessage& m : one.messages)
+      if (m.role == "user") questions.push_back(m.content);
+  for (const Conversation& one : held)
+    for (const ChatMessage& m : one.messages)
+      if (m.role == "user") asked.push_back(m.content);
+  json guard;
+  const Rails rails = build_rails(recipe, questions, asked, false, {WordVectors::shipped()}, guard, say);
+  report["guard"] = guard;
+  const json provenance = {{"ingot", INGOT_VERSION}, {"teacher", plan.teacher}, {"teacher_sha256", teacher.hash}, {"train", describe_inputs(recipe.data.sources)}, {"map", recipe.data.map}};
+  ChatParts parts;
+  parts.model_gguf = std::move(gguf);
+  parts.rails = &rails;
+  parts.report = report.dump(2), parts.provenance = provenance.dump(), parts.picture = distil_svg(report), parts.examples = held;
+  pack_chat(recipe, parts, out);
+  for (const char* state : {".student", ".alone", ".teacher", ".answers.jsonl"}) std::filesystem::remove(stem + state);
+  report["file"] = out.string();
+  return report;
+}
+
+std::string distil_table(const json& report) {
+  std::string table = fmt::format("  {:<16}{:>12}{:>9}{:>12}{:>10}{:>11}{:>11}", "", "parameters", report["kind"] == "chat" ? "ROUGE-L" : "accuracy", "perplexity", "MB", "tokens/s", "memory MB");
+  for (const auto& [key, name] : {std::pair{"teacher", "teacher"}, {"student", "student"}, {"student_alone", "without teacher"}}) {
+    if (!report.contains(key)) continue;
+    const json& one = report[key];
+    table += fmt::format("\n  {:<16}{:>11.1f}M{:>9.3f}{:>12}{:>10.1f}{:>11.0f}{:>11.0f}", name, one["parameters"].get<double>() / 1e6, one["quality"].get<double>(), one.contains("perplexity") ? fmt::format("{:.2f}", one["perplexity"].get<double>()) : std::string("-"),
+                         one["bytes"].get<double>() / 1e6, one["tokens_per_s"].get<double>(), one["memory"].get<double>() / 1e6);
+  }
+  return table;
+}
+
+std::string distil_svg(const json& report) {
+  constexpr double kLeft = 60, kTop = 20, kWide = 420, kHigh = 240;
+  double most_bytes = 1, most_quality = 0.01;
+  const std::pair<const char*, const char*> marks[] = {{"teacher", "#444"}, {"student", "#0a7"}, {"student_alone", "#c60"}};
+  for (const auto& [key, colour] : marks)
+    if (report.contains(key)) {
+      most_bytes = std::max(most_bytes, report[key]["bytes"].get<double>());
+      most_quality = std::max(most_quality, report[key]["quality"].get<double>());
+    }
+  std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 520 310\" font-family=\"sans-serif\" font-size=\"12\">\n"
+                                "<title>Quality against size</title>\n<rect width=\"520\" height=\"310\" fill=\"#fff\"/>\n"
+                                "<path d=\"M{0} {1}V{2}H{3}\" fill=\"none\" stroke=\"#888\"/>\n"
+                                "<text x=\"{4}\" y=\"300\" text-anchor=\"middle\">MB on disk</text>\n"
+                                "<text x=\"16\" y=\"{5}\" transform=\"rotate(-90 16 {5})\" text-anchor=\"middle\">{6}</text>\n",
+                                kLeft, kTop, kTop + kHigh, kLeft + kWide, kLeft + kWide / 2, kTop + kHigh / 2, report["kind"] == "chat" ? "ROUGE-L" : "accuracy");
+  for (int i = 0; i <= 4; ++i) {
+    const double x = kLeft + kWide * i / 4, y = kTop + kHigh - kHigh * i / 4;
+    svg += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"middle\" fill=\"#555\">{:.0f}</text>\n<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\" fill=\"#555\">{:.2f}</text>\n", x, kTop + kHigh + 16,
+                       most_bytes * 1.1 * i / 4 / 1e6, kLeft - 6, y + 4, most_quality * 1.1 * i / 4);
+  }
+  for (const auto& [key, colour] : marks) {
+    if (!report.contains(key)) continue;
+    const json& one = report[key];
+    const double x = kLeft + kWide * one["bytes"].get<double>() / (most_bytes * 1.1), y = kTop + kHigh - kHigh * one["quality"].get<double>() / (most_quality * 1.1);
+    svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"{}\"/>\n<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{} ({:.1f}M)</text>\n", x, y, colour, x + (x > 300 ? -9 : 9), y - 7, x > 300 ? "end" : "start",
+                       std::string(key) == "student_alone" ? "without teacher" : key, one["parameters"].get<double>() / 1e6);
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace ingot

@@ -1,0 +1,195 @@
+#include "foundry/distil/distil_classify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/random.h"
+#include "formats/gguf.h"
+#include "foundry/base.h"
+#include "foundry/cached_encoder.h"
+#include "foundry/chat/shared_base.h"
+#include "foundry/chat/tuning_run.h"
+#include "foundry/classify/classify_build.h"
+#include "kernels/cpu/float_kernels.h"
+#include "models/joined_encoder.h"
+#include "models/word_vectors.h"
+#include "train/prune.h"
+#include "train/student_plan.h"
+#include "train/vocabulary_trim.h"
+
+namespace ingot {
+namespace {
+
+using nlohmann::json;
+using Encoder = std::shared_ptr<const TextEncoder>;
+
+constexpr size_t kFolds = 4, kLongest = 256;  // tokens of a text that training reads; the classifier reads all in windows
+
+struct Texts {
+  std::vector<std::string> texts, labels;
+};
+
+Texts texts_of(std::span<const Record> records) {
+  Texts out;
+  for (const Record& record : records) out.texts.push_back(record.text), out.labels.push_back(record.label);
+  return out;
+}
+
+// log p of every label (sorted names) for each text, by a classifier that learnt from the other folds.
+std::vector<std::vector<float>> opinions(const Texts& data, const std::vector<std::string>& names, const Encoder& encoder, uint64_t seed) {
+  std::vector<std::vector<float>> out(data.texts.size(), std::vector<float>(names.size(), std::log(1e-4f)));
+  std::vector<size_t> fold(data.texts.size());
+  Random random(seed);
+  for (size_t& one : fold) one = random.below(kFolds);
+  for (size_t f = 0; f < kFolds; ++f) {
+    Texts others;
+    for (size_t i = 0; i < fold.size(); ++i)
+      if (fold[i] != f) others.texts.push_back(data.texts[i]), others.labels.push_back(data.labels[i]);
+    if (others.texts.empty()) continue;
+    const TextClassifier model = TextClassifier::train(others.texts, others.labels, encoder, seed);
+    for (size_t i = 0; i < fold.size(); ++i) {
+      if (fold[i] != f) continue;
+      for (const LabelChance& one : model.classify(data.texts[i]))
+        out[i][static_cast<size_t>(std::lower_bound(names.begin(), names.end(), one.name) - names.begin())] = std::log(std::max(static_cast<float>(one.p), 1e-4f));
+    }
+  }
+  return out;
+}
+
+double reading_speed(const TextEncoder& encoder, const Tokenizer& tokenizer, std::span<const Record> test) {
+  std::vector<std::string> texts;
+  int64_t tokens = 0;
+  for (const Record& record : test.first(std::min<size_t>(test.size(), 100))) {
+    texts.push_back(record.text);
+    tokens += static_cast<int64_t>(tokenizer.encode(record.text).size());
+  }
+  const auto start = std::chrono::steady_clock::now();
+  encoder.encode(texts);
+  return static_cast<double>(tokens) / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
+  ThreadTeam& team = default_team();
+  const auto seed = static_cast<uint64_t>(recipe.train.seed);
+  const StudentSize size = parse_student_size(plan.student);
+  const auto base = open_shared_base(plan.teacher);
+  const Base reading = open_base(plan.teacher);  // its vectors are cached
+  const auto words = WordVectors::shipped();
+  const LlamaConfig& large = base->model->config();
+  Labelled data = read_labelled(recipe);
+  for (const std::string& note : data.notes) say("  " + note);
+  say(fmt::format("read      {} records to learn from, {} held out", data.train.size(), data.test.size()));
+  if (data.train.empty() || data.test.empty()) bad_input("there is no record to judge the AI on", "data.sources", "give more records, or a test source");
+  const Texts train = texts_of(data.train);
+  std::vector<std::string> names = train.labels;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+
+  json report = {{"kind", "classify"}, {"name", recipe.name}, {"purpose", recipe.purpose}};
+  auto judged = [&](const Encoder& trunk, const Encoder& uncached, const Tokenizer& tokenizer, const Llama& model, double model_bytes) {
+    const TextClassifier classifier = TextClassifier::train(train.texts, train.labels, join_encoders({words, trunk}), seed);
+    json result = evaluate_classifier(classifier, data.test, 0);
+    const auto rest = static_cast<double>(classifier.save().size() + words->bytes().size());
+    result["quality"] = result["accuracy"];
+    result["parameters"] = model.config().parameters();
+    result["bytes"] = model_bytes + rest;
+    result["memory"] = static_cast<double>(model.weight_bytes()) + rest;
+    result["tokens_per_s"] = reading_speed(*uncached, tokenizer, data.test);
+    return result;
+  };
+  report["teacher"] = judged(reading.encoder, base_of_bytes(base->bytes, plan.teacher, base->owner).encoder, *base->tokenizer, *base->model, static_cast<double>(base->bytes.size()));
+  say(fmt::format("teacher   accuracy {:.3f}, reads {:.0f} tokens/s", report["teacher"]["quality"].get<double>(), report["teacher"]["tokens_per_s"].get<double>()));
+  say(features_line(reading, plan.teacher));
+
+  std::vector<bool> used(static_cast<size_t>(base->tokenizer->size()));
+  for (size_t i = 0; i < std::min<size_t>(4096, used.size()); ++i) used[i] = true;
+  for (const std::string& text : train.texts)
+    for (int32_t id : base->tokenizer->encode(text)) used[static_cast<size_t>(id)] = true;
+  const double each = static_cast<double>(row_bytes(plan.type, 256)) / 256;
+  double parameters = size.value;
+  if (size.unit == StudentSize::Unit::kBytes) parameters = size.value / each;
+  if (size.unit == StudentSize::Unit::kSpeed) parameters = report["teacher"]["tokens_per_s"].get<double>() / size.value * static_cast<double>(large.parameters() - large.vocab * large.width);
+  const bool trims = static_cast<double>(large.vocab * large.width) > 0.25 * parameters;
+  TrimmedVocabulary small;
+  if (trims) small = trim_vocabulary(*base->tokenizer, used);
+  const auto tokenizer = trims ? small.tokenizer : base->tokenizer;
+  if (size.unit == StudentSize::Unit::kSpeed) parameters += static_cast<double>(tokenizer->size() * large.width);  // reading does not go over the table
+  const LlamaConfig shape = plan_student(large, trims ? tokenizer->size() : large.vocab, static_cast<int64_t>(parameters));
+  report["plan"] = {{"student", plan.student}, {"parameters", shape.parameters()}, {"layers", {large.layers, shape.layers}}, {"width", {large.width, shape.width}}, {"heads", {large.heads, shape.heads}},
+                    {"hidden", {large.hidden, shape.hidden}}, {"vocabulary", {large.vocab, shape.vocab}}, {"type", element_name(plan.type)}};
+  say(fmt::format("student   {:.1f}M parameters: {} of {} layers, width {} of {}, {} of {} channels, {} of {} tokens", static_cast<double>(shape.parameters()) / 1e6, shape.layers, large.layers, shape.width,
+                  large.width, shape.hidden, large.hidden, shape.vocab, large.vocab));
+
+  const auto soft = opinions(train, names, join_encoders({words, reading.encoder}), seed);
+  std::vector<TuningSample> samples, measured;
+  size_t shortened = 0;
+  for (size_t i = 0; i < train.texts.size(); ++i) {
+    TuningSample one;
+    one.ids = tokenizer->encode(train.texts[i], false, true);
+    if (one.ids.empty()) continue;
+    if (one.ids.size() > kLongest) ++shortened, one.ids.resize(kLongest);
+    one.targets = {static_cast<int32_t>(std::lower_bound(names.begin(), names.end(), train.labels[i]) - names.begin())};
+    for (size_t c = 0; c < names.size(); ++c) one.teacher_tokens.push_back(static_cast<int32_t>(c));
+    one.teacher_logits = soft[i];
+    if (measured.size() < 32) {
+      TuningSample whole = one;
+      if (trims)
+        for (int32_t& id : whole.ids) id = small.kept[static_cast<size_t>(id)];
+      measured.push_back(whole);
+    }
+    samples.push_back(std::move(one));
+  }
+  if (shortened) say(fmt::format("  {} texts teach by their first {} tokens only; the classifier reads all of them", shortened, kLongest));
+  const Importance importance = measure_importance(*base->model, measured, team);
+
+  auto trained = [&](const char* which, bool taught, const std::filesystem::path& file) {
+    auto model = prune(*base->model, importance, shape, trims ? std::span<const int32_t>(small.kept) : std::span<const int32_t>());
+    std::vector<float> head_values(names.size() * static_cast<size_t>(shape.width)), head_grad(head_values.size());
+    Weight head{"labels", ElementType::kF32, static_cast<int64_t>(names.size()), shape.width, head_values.data(), head_grad.data(), nullptr};
+    TuningPlan p;
+    p.training.batch = 32, p.training.rate = plan.rate, p.training.decay = 0.01, p.training.beta2 = 0.98, p.training.floor = 0.05, p.training.seed = seed;
+    p.training.steps = plan.steps > 0 ? plan.steps : steps_for(samples.size(), 3, p.training.batch);
+    p.training.warmup = std::max<int64_t>(1, p.training.steps / 20);
+    p.training.bf16 = cpu::bf16_kernels() != nullptr;
+    p.label_head = &head;
+    if (taught) p.teacher_k = static_cast<int64_t>(names.size()), p.soft = static_cast<float>(plan.soft), p.temperature = 1;
+    auto weights = model->weights();
+    std::erase_if(weights, [&](const Weight* w) { return w->name == "output.weight"; });
+    weights.push_back(&head);
+    Tuner tuner(model, weights, samples, p, base->sha256 + which + plan.student, team);
+    const TuningRun run = run_tuning(tuner, p.training.steps, out.string() + "." + which, 0, fmt::format("train {} ({:.1f}M parameters)", which, static_cast<double>(shape.parameters()) / 1e6), "distil");
+    GgufWriter writer;
+    writer.set("general.name", GgufValue::text(recipe.name));
+    model->write(writer, plan.type, plan.type);
+    tokenizer->to_gguf(writer);
+    auto bytes = std::make_shared<std::string>(writer.bytes());
+    write_file(file, *bytes);
+    const auto view = std::as_bytes(std::span(*bytes));
+    const Encoder encoder = base_of_bytes(view, which, bytes).encoder;
+    json result = judged(std::make_shared<CachedEncoder>(encoder), encoder, *tokenizer, *model, static_cast<double>(bytes->size()));
+    result["memory"] = result["bytes"];
+    result["steps"] = p.training.steps;
+    result["train_tokens_per_s"] = run.tokens_per_s;
+    say(fmt::format("{:<9} accuracy {:.3f}, reads {:.0f} tokens/s", which, result["quality"].get<double>(), result["tokens_per_s"].get<double>()));
+    return result;
+  };
+  const std::filesystem::path gguf = out.string() + ".student.gguf", other = out.string() + ".alone.gguf";
+  report["student"] = trained("student", true, gguf);
+  if (plan.alone) report["student_alone"] = trained("alone", false, other);
+  Recipe packed = recipe;
+  packed.base = gguf.string();
+  report["build"] = build_classify(packed, out, say);
+  for (const char* state : {".student", ".alone", ".student.gguf", ".alone.gguf"}) std::filesystem::remove(out.string() + state);
+  report["file"] = out.string();
+  return report;
+}
+
+}  // namespace ingot
