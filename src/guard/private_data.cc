@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstdint>
 
+#include "guard/national_ids.h"
+#include "guard/street_address.h"
+
 namespace ingot {
 namespace {
 
@@ -60,56 +63,6 @@ bool card(const std::string& d) {
   return luhn(d);
 }
 
-bool chinese_id(const std::string& seventeen, char check) {
-  static constexpr int kWeight[17] = {7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2};
-  const int year = std::stoi(seventeen.substr(6, 4)), month = std::stoi(seventeen.substr(10, 2)), day = std::stoi(seventeen.substr(12, 2));
-  if (year < 1900 || year > 2100 || month < 1 || month > 12 || day < 1 || day > 31) return false;
-  int sum = 0;
-  for (size_t i = 0; i < 17; ++i) sum += (seventeen[i] - '0') * kWeight[i];
-  return "10X98765432"[sum % 11] == (check == 'x' ? 'X' : check);
-}
-
-bool french_nir(const std::string& d) {
-  if (d.size() != 15 || (d[0] != '1' && d[0] != '2')) return false;
-  const int month = std::stoi(d.substr(3, 2));
-  if (month < 1 || (month > 12 && month < 20)) return false;
-  return 97 - std::stoll(d.substr(0, 13)) % 97 == std::stoll(d.substr(13));
-}
-
-bool us_ssn(std::string_view t) {  // ddd-dd-dddd
-  static constexpr std::string_view kShape = "ddd-dd-dddd";
-  if (t.size() < kShape.size() || (t.size() > 11 && (alnum(t[11]) || t[11] == '-'))) return false;
-  for (size_t i = 0; i < kShape.size(); ++i)
-    if (kShape[i] == 'd' ? !digit(t[i]) : t[i] != '-') return false;
-  return t.substr(0, 3) != "000" && t.substr(0, 3) != "666" && t[0] != '9' && t.substr(4, 2) != "00" && t.substr(7, 4) != "0000";
-}
-
-bool spanish_id(std::string_view w) {  // 8 digits and a letter, or X/Y/Z, 7 digits and a letter
-  if (w.size() != 9 || !upper(w[8])) return false;
-  int number = 0;
-  for (size_t i = 0; i < 8; ++i) {
-    char c = w[i];
-    if (i == 0 && c >= 'X' && c <= 'Z') c = static_cast<char>('0' + (c - 'X'));
-    if (!digit(c)) return false;
-    number = number * 10 + (c - '0');
-  }
-  return "TRWAGMYFPDXBNJZSQVHLCKE"[number % 23] == w[8];
-}
-
-bool codice_fiscale(std::string_view w) {
-  if (w.size() != 16) return false;
-  static constexpr int kOdd[26] = {1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23};
-  static constexpr std::string_view kShape = "aaaaaaddaddaddda";
-  int sum = 0;
-  for (size_t i = 0; i < 16; ++i) {
-    const char c = fold(w[i]);
-    if (kShape[i] == 'a' ? !lower(c) : !digit(c)) return false;
-    const int v = digit(c) ? c - '0' : c - 'a';
-    if (i < 15) sum += i % 2 == 0 ? kOdd[v] : v;
-  }
-  return sum % 26 == fold(w[15]) - 'a';
-}
-
 // Ends after a valid IBAN that starts at `at`, 0 if there is none. Groups may be parted by single spaces.
 size_t iban_end(std::string_view text, size_t at) {
   std::string s;
@@ -148,9 +101,50 @@ bool named_secret(std::string_view text, size_t at) {
   const bool bearer = before.ends_with("bearer");
   if (!bearer && (before.empty() || (before.back() != '=' && before.back() != ':'))) return false;
   if (size_t line = before.find_last_of("\n;,"); line != std::string::npos) before.erase(0, line + 1);
-  for (const char* name : {"key", "token", "secret", "passw", "pwd", "bearer", "credential"})
+  for (const char* name : {"key", "token", "secret", "passw", "pwd", "passphrase", "bearer", "credential", "authorization", "x-auth"})
     if (before.find(name) != std::string::npos) return true;
   return false;
+}
+
+// "my password is hunter2!", "password: correct-horse": the word behind, whatever signs it holds; 0 if there is none.
+size_t told_password_end(std::string_view text, size_t at, size_t& begin) {
+  for (std::string_view name : {"password", "passwort", "passphrase", "passcode", "contraseña", "mot de passe"}) {
+    if (text.size() - at < name.size() + 5) continue;
+    std::string seen(text.substr(at, name.size()));
+    std::transform(seen.begin(), seen.end(), seen.begin(), fold);
+    if (seen != name) continue;
+    size_t i = at + name.size();
+    for (std::string_view link : {" is: ", " is ", " ist ", " es ", " est ", ": ", "=", ":"}) {
+      if (text.substr(i, link.size()) != link) continue;
+      i += link.size();
+      const char quote = i < text.size() && (text[i] == '"' || text[i] == '\'' || text[i] == '`') ? text[i] : 0;
+      if (quote) ++i;
+      begin = i;
+      size_t end = i, digits = 0, signs = 0, letters = 0;
+      for (; end < text.size() && end - i < 64 && text[end] > ' ' && text[end] < 0x7f && text[end] != quote; ++end) {
+        if (digit(text[end])) ++digits;
+        else if (upper(text[end]) || lower(text[end])) ++letters;
+        else ++signs;
+      }
+      while (end > i && (text[end - 1] == '.' || text[end - 1] == ',' || text[end - 1] == ';' || text[end - 1] == ')' || text[end - 1] == '?')) --end, --signs;
+      if (end - i >= 6 && letters && digits && entropy(text.substr(i, end - i)) > 2.0 && text[i] != '$' && text[i] != '<' && text[i] != '%' && text[i] != '{') return end;
+      return 0;
+    }
+    return 0;
+  }
+  return 0;
+}
+
+// "scheme://user:password@host": the part between the colon and the at sign.
+size_t url_password_end(std::string_view text, size_t colon, size_t& begin) {
+  if (text.substr(colon, 3) != "://") return 0;
+  size_t user = colon + 3;
+  while (user < text.size() && user - colon < 67 && token_char(text[user]) && text[user] != '/') ++user;
+  if (user >= text.size() || text[user] != ':') return 0;
+  begin = user + 1;
+  size_t end = begin;
+  while (end < text.size() && end - begin < 128 && text[end] > ' ' && text[end] != '@' && text[end] != '/') ++end;
+  return end < text.size() && text[end] == '@' && end - begin >= 4 && text[begin] != '$' && text[begin] != '<' && text[begin] != '*' ? end : 0;
 }
 
 bool secret_word(std::string_view text, size_t at, std::string_view w) {
@@ -160,7 +154,9 @@ bool secret_word(std::string_view text, size_t at, std::string_view w) {
   };
   static constexpr Shape kShapes[] = {{"sk-", 24},   {"sk_live_", 20}, {"rk_live_", 20}, {"ghp_", 36}, {"gho_", 36}, {"ghs_", 36},
                                       {"github_pat_", 40}, {"glpat-", 20},  {"xoxb-", 24},    {"xoxp-", 24}, {"AIza", 39}, {"hf_", 30},
-                                      {"AKIA", 20},  {"ASIA", 20},     {"npm_", 36},     {"pypi-", 40}, {"SG.", 60}};
+                                      {"AKIA", 20},  {"ASIA", 20},     {"npm_", 36},     {"pypi-", 40}, {"SG.", 60},
+                                      {"ghu_", 36},  {"ghr_", 36},     {"xapp-", 24},    {"xoxa-", 24}, {"xoxs-", 24}, {"ya29.", 40}, {"whsec_", 30},
+                                      {"shpat_", 36}, {"dop_v1_", 60}, {"AGE-SECRET-KEY-1", 60}, {"sq0csp-", 40}, {"EAACEdEose0cBA", 30}, {"glrt-", 20}};
   for (const Shape& s : kShapes)
     if (w.starts_with(s.prefix) && w.size() >= s.least && entropy(w.substr(s.prefix.size())) > 2.8) return true;
   if (w.starts_with("eyJ") && w.size() >= 40 && std::count(w.begin(), w.end(), '.') == 2) return true;  // JWT
@@ -215,6 +211,7 @@ std::string_view name_of(PrivateKind kind) {
     case PrivateKind::iban: return "iban";
     case PrivateKind::national_id: return "national id";
     case PrivateKind::secret: return "secret";
+    case PrivateKind::address: return "address";
   }
   return "private";
 }
@@ -248,6 +245,13 @@ std::vector<PrivateSpan> find_private_data(std::string_view text) {
       }
       continue;
     }
+    if (c == ':') {
+      size_t begin = 0;
+      if (const size_t end = url_password_end(text, i, begin)) {
+        take(begin, end, PrivateKind::secret), i = end - 1;
+        continue;
+      }
+    }
     const bool starts = (i == 0 || !alnum(text[i - 1])) && (alnum(c) || c == '+' || c == '(');
     if (!starts || i < floor) continue;
     if (digit(c) || c == '+' || c == '(') {
@@ -256,10 +260,7 @@ std::vector<PrivateSpan> find_private_data(std::string_view text) {
       const bool whole = n.end >= text.size() || !alnum(text[n.end]);
       PrivateKind kind = PrivateKind::phone;
       size_t end = 0;
-      if (digit(c) && us_ssn(text.substr(i, 12))) end = i + 11, kind = PrivateKind::national_id;
-      else if (n.digits.size() == 18 && !n.separated && whole && chinese_id(n.digits.substr(0, 17), n.digits[17])) end = n.end, kind = PrivateKind::national_id;
-      else if (n.digits.size() == 17 && !n.separated && n.end < text.size() && fold(text[n.end]) == 'x' && chinese_id(n.digits, 'X')) end = n.end + 1, kind = PrivateKind::national_id;
-      else if (whole && french_nir(n.digits)) end = n.end, kind = PrivateKind::national_id;
+      if (digit(c) && (end = national_id_end(text, i))) kind = PrivateKind::national_id;
       else if (whole && card(n.digits)) end = n.end, kind = PrivateKind::card;
       else if (whole && phone(n) && !dotted(text.substr(i, n.end - i))) end = n.end;
       if (end) {
@@ -273,12 +274,26 @@ std::vector<PrivateSpan> find_private_data(std::string_view text) {
         continue;
       }
     if (!alnum(c)) continue;
-    size_t e = i;
-    while (e < text.size() && e - i < 16 + 1 && alnum(text[e])) ++e;
-    if (spanish_id(text.substr(i, e - i)) || codice_fiscale(text.substr(i, e - i))) {
-      take(i, e, PrivateKind::national_id), i = e - 1;
-      continue;
+    if (!digit(c)) {
+      if (const size_t end = national_id_end(text, i)) {
+        take(i, end, PrivateKind::national_id), i = end - 1;
+        continue;
+      }
     }
+    if (const char f = fold(c); f == 'p' || f == 'c' || f == 'm') {
+      size_t begin = 0;
+      if (const size_t end = told_password_end(text, i, begin)) {
+        take(begin, end, PrivateKind::secret), i = end - 1;
+        continue;
+      }
+    }
+    if (digit(c) || upper(c)) {
+      if (const size_t end = street_address_end(text, i)) {
+        take(i, end, PrivateKind::address), i = end - 1;
+        continue;
+      }
+    }
+    size_t e = i;
     if (i < looked) continue;
     e = i;
     while (e < text.size() && token_char(text[e])) ++e;

@@ -8,7 +8,7 @@
 
 namespace ingot {
 
-enum class PrivateKind { email, phone, card, iban, national_id, secret };
+enum class PrivateKind { email, phone, card, iban, national_id, secret, address };
 std::string_view name_of(PrivateKind kind);
 
 struct PrivateSpan {
@@ -17,7 +17,7 @@ struct PrivateSpan {
 };
 
 // Spans in rising order that do not overlap. Any bytes are allowed; time is linear in the text, each look-ahead is bounded.
-// National ids: US SSN, Spanish DNI/NIE, French NIR, Italian codice fiscale, Chinese resident id, all but the first by checksum.
+// National ids: see national_ids.h; addresses: street_address.h.
 std::vector<PrivateSpan> find_private_data(std::string_view text);
 
 // The text with each span replaced by its kind in brackets, as "[e-mail]".
