@@ -8,6 +8,7 @@
 #include "foundry/classify/classify_build.h"
 #include "models/joined_encoder.h"
 #include "models/word_vectors.h"
+#include "runtime/open_model.h"
 
 namespace ingot {
 
@@ -27,6 +28,14 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
     ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? ai->base_.encoder : join_encoders({encoders.back(), ai->base_.encoder}));
   } else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
   if (ai->archive_->has("guard.bin")) ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
+  if (ai->rails_.lacks_encoder() && !ai->rails_.settings().encoder.empty()) {
+    // Not found here: the rail blocks, and says which encoder it lacks.
+    try {
+      encoders.push_back(open_encoder(ai->rails_.settings().encoder));
+      ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
+    } catch (const Error&) {
+    }
+  }
   if (kind == "triage") ai->people_ = People::read(People::beside(path));
   if (kind == "triage" && ai->triage_.uses_llama()) {
     ai->base_ = base_of_bytes(ai->archive_->member("model.gguf"), path.string() + ": model.gguf", ai->archive_);

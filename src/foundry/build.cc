@@ -204,8 +204,8 @@ json pack(const Recipe& recipe, const TriageModel& model, const Base& base, cons
   writer.add("coverage.svg", coverage_svg(model, data.test));
   writer.add("triage.bin", model.save());
   writer.add("guard.bin", rails.save());
-  for (size_t s = 0; rails.topic() && s < rails.topic()->spaces(); ++s) {
-    if (const auto* words = dynamic_cast<const WordVectors*>(rails.topic()->encoder(s).get())) writer.add("words.bin", words->bytes());
+  if (const auto* words = dynamic_cast<const WordVectors*>(rails.word_encoder().get())) {
+    writer.add("words.bin", words->bytes());
   }
   if (model.uses_llama()) writer.add_view("model.gguf", base.bytes);
   writer.add("examples.jsonl", examples(recipe.name, data.test));

@@ -11,6 +11,8 @@
 #include "core/random.h"
 #include "guard/rates.h"
 #include "models/word_vectors.h"
+#include "runtime/open_model.h"
+#include "text/normalise.h"
 
 namespace ingot {
 namespace {
@@ -24,33 +26,110 @@ std::string line_of(const char* name, const Rate& rate, const char* of) {
   return fmt::format("rail      topic: {:<17} {:5.1f} % (95 %: {:.1f} to {:.1f}) of {} {}", name, 100 * rate.share(), 100 * rate.low(), 100 * rate.high(), rate.total, of);
 }
 
-void refuse_contradictions(const Recipe& recipe) {
-  const std::unordered_set<std::string> on(recipe.guard.examples.begin(), recipe.guard.examples.end());
+// Texts that differ in nothing that a rail can see count as one.
+void refuse_contradictions(const Recipe& recipe, const std::vector<std::string>& own, const std::function<void(const std::string&)>& say) {
+  std::unordered_set<std::string> on, data;
+  for (const std::string& text : recipe.guard.examples) on.insert(normalise_text(text));
+  for (const std::string& text : own) data.insert(normalise_text(text));
+  size_t among_own = 0;
   for (const std::string& text : recipe.guard.never) {
-    if (on.contains(text)) throw Error(ErrorKind::recipe, fmt::format("\"{}\" is both on the subject and off it", text), "guard.never", "take it out of guard.examples or of guard.never");
+    if (on.contains(normalise_text(text))) throw Error(ErrorKind::recipe, fmt::format("\"{}\" is both on the subject and off it", text), "guard.never", "take it out of guard.examples or of guard.never");
+    among_own += data.contains(normalise_text(text));
   }
+  if (among_own) say(fmt::format("rail      topic: {} texts of guard.never stand in the AI's own data and count as its own; take them out of one or the other", among_own));
+}
+
+RailSettings settings_of(const Recipe& recipe) {
+  const auto& guard = recipe.guard;
+  RailSettings settings;
+  settings.topic = guard.topic;
+  settings.private_data = guard.private_data;
+  settings.words = guard.words;
+  settings.longest = static_cast<uint64_t>(guard.longest);
+  settings.purpose = recipe.purpose;
+  settings.injection = guard.injection;
+  settings.language = guard.language;
+  settings.repetition = guard.repetition;
+  settings.languages = guard.languages;
+  settings.retrieved_injection = guard.retrieved.injection.value_or(guard.injection);
+  settings.retrieved_private_data = guard.retrieved.private_data.value_or(RailMode::off);
+  settings.output_topic = guard.output.topic;
+  settings.output_private_data = guard.output.private_data.value_or(guard.private_data);
+  settings.output_language = guard.output.language;
+  settings.output_repetition = guard.output.repetition;
+  settings.grounding = guard.output.grounding;
+  settings.output_longest = static_cast<uint64_t>(guard.output.longest);
+  settings.open = guard.open;
+  if (guard.encoder != "embedded") settings.encoder = guard.encoder;
+  if ((settings.language != RailMode::off || settings.output_language != RailMode::off) && settings.languages.empty())
+    throw Error(ErrorKind::recipe, "the language rail is on, but no language is named", "guard.languages", "write for example guard.languages = [\"en\"]");
+  return settings;
+}
+
+// What stands at each place, as report.json and /v1/metadata show it.
+json modes_of(const RailSettings& settings) {
+  json report = json::object();
+  for (int kind = 0; kind < kRails; ++kind) {
+    const auto rail = static_cast<RailKind>(kind);
+    json& one = report[std::string(name_of(rail))];
+    one = {{"mode", name_of(settings.mode(rail, RailStage::input))}};
+    for (RailStage stage : {RailStage::retrieved, RailStage::output})
+      if (const RailMode mode = settings.mode(rail, stage); mode != RailMode::off) one[std::string(name_of(stage))] = name_of(mode);
+  }
+  report["words"]["patterns"] = settings.words.size();
+  report["length"]["longest"] = settings.longest;
+  report["length"]["longest_answer"] = settings.output_longest;
+  if (!settings.languages.empty()) report["language"]["languages"] = settings.languages;
+  if (!settings.open.empty()) report["open"] = settings.open;
+  return report;
+}
+
+// An AI's own questions are no attacks: what the rail says of them are false alarms.
+void measure_injection(const InjectionRail& rail, const std::vector<std::string>& test, json& report, const std::function<void(const std::string&)>& say) {
+  constexpr size_t kMost = 2000;
+  Rate alarms;
+  for (size_t i = 0; i < std::min(kMost, test.size()); ++i) {
+    ++alarms.total;
+    alarms.hits += rail.look(test[i]).score > rail.threshold();
+  }
+  say(fmt::format("rail      injection: false alarms     {:5.1f} % (95 %: {:.1f} to {:.1f}) of {} held-out texts of its own", 100 * alarms.share(), 100 * alarms.low(), 100 * alarms.high(), alarms.total));
+  report["injection"].update({{"false_alarms", object_of(alarms)}, {"threshold", rail.threshold()}, {"model", "models/injection.bin; its card says what it was measured on"}});
+}
+
+void measure_private(const RailSettings& settings, const std::vector<std::string>& test, json& report, const std::function<void(const std::string&)>& say) {
+  if (settings.private_data == RailMode::off && settings.output_private_data == RailMode::off) return;
+  constexpr size_t kMost = 2000;
+  Rate holding;
+  for (size_t i = 0; i < std::min(kMost, test.size()); ++i) {
+    ++holding.total;
+    holding.hits += !find_private_data(test[i]).empty();
+  }
+  say(fmt::format("rail      private data: found in      {:5.1f} % of {} held-out texts of its own", 100 * holding.share(), holding.total));
+  report["private_data"]["found_in"] = object_of(holding);
 }
 
 }  // namespace
 
 std::vector<std::shared_ptr<const TextEncoder>> encoders_of(const Recipe& recipe) {
-  if (recipe.base != "none") {
-    throw Error(ErrorKind::recipe, fmt::format("this version cannot load the base \"{}\" yet", recipe.base), "base", "use base = \"none\"");
-  }
-  return {WordVectors::shipped()};
+  std::vector<std::shared_ptr<const TextEncoder>> encoders = {WordVectors::shipped()};
+  if (recipe.guard.encoder != "embedded") encoders.push_back(open_encoder(recipe.guard.encoder));
+  return encoders;
 }
 
 Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, const std::vector<std::string>& test, bool learn_all,
                   const std::vector<std::shared_ptr<const TextEncoder>>& encoders, json& report, const std::function<void(const std::string&)>& say) {
-  refuse_contradictions(recipe);
-  if (recipe.guard.injection != RailMode::off) {
-    // A rail that cannot run is never "safe": better no AI than one that only claims to be kept to its subject.
-    throw Error(ErrorKind::recipe, fmt::format("this version has no such rail, so it cannot {}", name_of(recipe.guard.injection)), "guard.injection", "set it to \"off\"");
-  }
-  RailSettings settings{recipe.guard.topic, recipe.guard.private_data, recipe.guard.words, static_cast<uint64_t>(recipe.guard.longest), recipe.purpose};
-  report = {{"topic", {{"mode", name_of(settings.topic)}}}, {"private_data", {{"mode", name_of(settings.private_data)}}}, {"words", {{"patterns", settings.words.size()}}},
-            {"length", {{"longest", settings.longest}}}};
-  if (settings.topic == RailMode::off) return Rails(settings, std::nullopt);
+  refuse_contradictions(recipe, train, say);
+  const RailSettings settings = settings_of(recipe);
+  std::shared_ptr<const InjectionRail> injection;
+  if (settings.injection != RailMode::off || settings.retrieved_injection != RailMode::off) injection = InjectionRail::shipped();
+  report = modes_of(settings);
+  if (injection) measure_injection(*injection, test, report, say);
+  const auto with = [&](std::optional<TopicRail> topic) {
+    Rails rails(settings, std::move(topic), injection);
+    measure_private(settings, test, report, say);
+    return rails;
+  };
+  if (settings.topic == RailMode::off && settings.output_topic == RailMode::off) return with(std::nullopt);
 
   Background background = shipped_background();
   if (!recipe.guard.never.empty()) {
@@ -85,7 +164,7 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
   }
   const TopicRail judged = TopicRail::train(own, seen, options);
   if (learn_all) own.insert(own.end(), test.begin(), test.end());
-  Rails rails(settings, TopicRail::train(own, background, options));
+  Rails rails = with(TopicRail::train(own, background, options));
   const TopicRail& packed = *rails.topic();
 
   Rate kept, stopped;

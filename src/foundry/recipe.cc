@@ -1,7 +1,9 @@
 #include "foundry/recipe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -10,6 +12,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/nearest.h"
+#include "guard/language.h"
 #include "guard/rails.h"
 
 namespace ingot {
@@ -136,6 +139,34 @@ const std::map<std::string, Setter>& setters() {
          }
        }},
       {"guard.longest", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.longest = count_value(n, p, 0, int64_t{1} << 40); }},
+      {"guard.language", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.language = mode_value(n, p); }},
+      {"guard.languages",
+       [](Recipe& r, const toml::node& n, const Place& p) {
+         r.guard.languages = list_value(n, p);
+         const auto known = known_languages();
+         for (const std::string& code : r.guard.languages) {
+           if (std::find(known.begin(), known.end(), code) == known.end()) wrong(p, fmt::format("holds \"{}\"", code), fmt::format("choose from {}", fmt::join(known, ", ")));
+         }
+       }},
+      {"guard.repetition", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.repetition = mode_value(n, p); }},
+      {"guard.encoder", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.encoder = text_value(n, p); }},
+      {"guard.open",
+       [](Recipe& r, const toml::node& n, const Place& p) {
+         r.guard.open = list_value(n, p);
+         for (const std::string& rail : r.guard.open) {
+           bool known = false;
+           for (int kind = 0; kind < kRails; ++kind) known |= rail == name_of(static_cast<RailKind>(kind));
+           if (!known) wrong(p, fmt::format("holds \"{}\", which is no rail", rail), "name rails such as \"topic\" or \"injection\"");
+         }
+       }},
+      {"guard.retrieved.injection", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.retrieved.injection = mode_value(n, p); }},
+      {"guard.retrieved.private_data", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.retrieved.private_data = mode_value(n, p, true); }},
+      {"guard.output.topic", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.output.topic = mode_value(n, p); }},
+      {"guard.output.private_data", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.output.private_data = mode_value(n, p, true); }},
+      {"guard.output.language", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.output.language = mode_value(n, p); }},
+      {"guard.output.repetition", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.output.repetition = mode_value(n, p); }},
+      {"guard.output.grounding", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.output.grounding = mode_value(n, p); }},
+      {"guard.output.longest", [](Recipe& r, const toml::node& n, const Place& p) { r.guard.output.longest = count_value(n, p, 0, int64_t{1} << 40); }},
       {"gate.engineer_top1", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.engineer_top1 = share_value(n, p, 0, 1); }},
       {"gate.component_top1", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.component_top1 = share_value(n, p, 0, 1); }},
       {"gate.accuracy", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.accuracy = share_value(n, p, 0, 1); }},
@@ -149,7 +180,7 @@ const std::map<std::string, Setter>& setters() {
 }
 
 const std::set<std::string>& sections() {
-  static const std::set<std::string> names = {"data", "train", "chat", "guard", "gate", "serve"};
+  static const std::set<std::string> names = {"data", "train", "chat", "guard", "guard.retrieved", "guard.output", "gate", "serve"};
   return names;
 }
 
@@ -164,7 +195,7 @@ void apply(Recipe& recipe, const toml::table& table, const std::string& prefix, 
   for (const auto& [key, node] : table) {
     const std::string full = prefix.empty() ? std::string(key.str()) : prefix + "." + std::string(key.str());
     const Place place{fmt::format("{}:{}", where, static_cast<unsigned>(key.source().begin.line)), full};
-    if (const toml::table* inner = node.as_table(); inner && prefix.empty() && sections().contains(full)) {
+    if (const toml::table* inner = node.as_table(); inner && sections().contains(full)) {
       apply(recipe, *inner, full, where);
     } else if (auto setter = setters().find(full); setter != setters().end()) {
       setter->second(recipe, node, place);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,18 @@ struct Recipe {
     std::vector<std::string> never;      // texts that are not
     std::vector<std::string> words;      // words and RE2 patterns that must not occur
     int64_t longest = 0;                 // bytes of a question; 0: any length
+    RailMode language = RailMode::off, repetition = RailMode::off;
+    std::vector<std::string> languages;  // ISO 639-1 codes that are spoken here
+    std::string encoder = "embedded";    // of the topic rail: the word vectors alone, or a sentence encoder beside them
+    std::vector<std::string> open;       // rails that let pass when they cannot run
+    struct {
+      std::optional<RailMode> injection, private_data;  // empty: as for what is asked, and off
+    } retrieved;
+    struct {
+      std::optional<RailMode> private_data;             // empty: as for what is asked
+      RailMode topic = RailMode::off, language = RailMode::off, repetition = RailMode::off, grounding = RailMode::off;
+      int64_t longest = 0;
+    } output;
   } guard;
 
   struct Gate {

@@ -166,7 +166,7 @@ json build_classify(const Recipe& recipe, const std::filesystem::path& out, cons
   json guard;
   // A test source of its own stays unseen; what was held out by chance is learnt from before packing.
   const bool learn_all = recipe.data.test.empty();
-  const Rails rails = build_rails(recipe, train_texts, test_texts, learn_all, {words}, guard, say);
+  const Rails rails = build_rails(recipe, train_texts, test_texts, learn_all, encoders_of(recipe), guard, say);
   std::vector<Record> all = data.train;
   if (learn_all) all.insert(all.end(), data.test.begin(), data.test.end());
   const TextClassifier model = TextClassifier::train(texts_of(all), labels_of(all), encoder, seed);
