@@ -51,6 +51,7 @@ struct Generation {
   int top_logprobs = -1;            // -1: no scores
   int prompt_logprobs = -1;         // -1: none; else every prompt token is scored (and the prefix cache not used)
   bool ignore_end = false;          // go on after the model's end token
+  bool show_special = false;        // special tokens are text too: where a family marks tool calls by them
   std::shared_ptr<TokenConstraint> constraint;        // null: any text. Each choice goes on with a fork of it
   std::shared_ptr<const LoraAdapter> adapter;         // null: the base model
   std::string user;                 // whose request: users take turns, however many requests one of them has

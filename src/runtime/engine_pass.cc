@@ -226,7 +226,7 @@ void Engine::emit(Sequence& s, int32_t token, std::vector<TokenScore> scores) {
   if (s.produced() == 0) s.result.first_s = seconds_since(s.job.start);
   s.tokens.push_back(token);
   s.result.tokens.push_back({token, std::move(scores)});
-  s.held += s.utf8.push(tokenizer_->decode(std::span(&token, 1)));
+  s.held += s.utf8.push(tokenizer_->decode(std::span(&token, 1), r.show_special));
   bool last = s.produced() >= r.limit || s.length() >= context_;
   if (last) s.held += s.utf8.finish();
   size_t certain = s.held.size();
