@@ -1,74 +1,73 @@
-// The HTTP routes over the AIs that are being served: vLLM's /classify, OpenAI's chat completions and models, health.
+// The service: takes a request from the network thread through access, its route and a worker to its answer.
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
-#include <unordered_map>
+#include <vector>
 
-#include "foundry/ai.h"
-#include "guard/topic/router.h"
 #include "net/http_server.h"
-#include "store/feedback_log.h"
+#include "serve/access.h"
+#include "serve/flywheel_desk.h"
+#include "serve/metrics.h"
+#include "serve/model_registry.h"
+#include "serve/subjects.h"
+#include "serve/worker_pool.h"
 
 namespace ingot {
 
+class Call;
+struct Refusal;
+
+struct ServiceOptions {
+  std::filesystem::path data;     // feedback and promoted versions; empty: feedback is refused
+  size_t requests = 1024;         // worked on at once; one more gets 429. 0: each runs on the thread that brings it (tests)
+  int64_t answer_tokens = 2048;   // of an answer whose request names no limit
+};
+
 class Service {
  public:
-  // ais: at least one; names must differ, else Error (usage).
-  // data: where feedback and promoted versions are kept; empty: feedback is refused.
+  Service(std::unique_ptr<ModelRegistry> models, std::unique_ptr<Access> access, ServiceOptions options);
+  // AIs alone, on loopback, without threads of its own.
   Service(std::vector<std::shared_ptr<const Ai>> ais, std::filesystem::path data);
-  ~Service();  // waits for a turn under way
+  ~Service();  // as stop()
 
-  // Answers at once; a triage answer takes about a millisecond. Thread-safe.
+  // Returns at once. Thread-safe.
   void handle(const std::shared_ptr<HttpExchange>& exchange);
+  // Cancels what is under way and waits for it; call before the server that the exchanges came from ends.
+  void stop();
 
-  // The body of an error in OpenAI's shape.
+  // The body of an error in OpenAI's shape, for requests that never came as far as a route.
   static std::string error_body(int status, std::string_view message);
 
- private:
-  struct Reply {
-    int status = 200;
-    std::string body;
-    std::string type = "application/json";
-  };
-  Reply route(const HttpRequest& request);
-  Reply classify(const nlohmann::json& body);
-  Reply chat(const nlohmann::json& body);
-  Reply guard_check(const nlohmann::json& body);
-  Reply route_question(const nlohmann::json& body);
-  void renew_router();                              // REQUIRES: mutex_ is held, or nobody else is there yet
-  // Name of another AI whose subject the text is, empty if there is none.
-  std::string other_ai(const std::string& text, const std::string& not_this) const;
-  Reply feedback(const nlohmann::json& body);
-  Reply fly(const HttpRequest& request);
-  void run_turn(std::string name);
-  std::shared_ptr<const Ai> find(const nlohmann::json& body) const;
-  std::string answer_id(const char* prefix);
-  void remember(const std::string& id, const std::string& model, const std::string& text);
+  ModelRegistry& models() { return *models_; }
+  Access& access() { return *access_; }
+  Metrics& metrics() { return metrics_; }
+  Subjects& subjects() { return subjects_; }
+  FlywheelDesk& flywheel() { return flywheel_; }
+  WorkerPool& generators() { return generators_; }
+  const WorkerPool& workers() const { return workers_; }
+  const ServiceOptions& options() const { return options_; }
+  bool stopping() const { return stopping_; }
+  double uptime_s() const;
 
-  struct Answered {
-    std::string model, text;
-  };
-  mutable std::mutex mutex_;  // guards ais_, router_, answered_, order_, turns_
-  std::map<std::string, std::shared_ptr<const Ai>> ais_;  // replaced whole on promotion; requests keep the one they began with
-  std::shared_ptr<const Router> router_;                  // over ais_, in its order
-  std::vector<std::string> routed_;                       // their names
-  std::unordered_map<std::string, Answered> answered_;    // the latest answers, so that feedback can cite an id
-  std::deque<std::string> order_;
-  std::map<std::string, std::string> turns_;              // model -> report of its last turn, JSON
-  std::filesystem::path data_;
-  std::map<std::string, std::unique_ptr<FeedbackLog>> logs_;
-  std::thread turning_;
-  std::atomic<bool> busy_{false};
-  std::string first_;
+ private:
+  void run(Call& call);
+  void fail(Call& call, const Refusal& refusal);
+  std::string new_id();
+
+  ServiceOptions options_;
+  std::unique_ptr<ModelRegistry> models_;
+  std::unique_ptr<Access> access_;
+  Metrics metrics_;
+  Subjects subjects_;
+  FlywheelDesk flywheel_;
   std::string session_;  // random; makes ids differ between runs
   std::atomic<uint64_t> answers_{0};
+  std::atomic<bool> stopping_{false};
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  WorkerPool generators_, workers_;  // last: their tasks use all the others
 };
 
 }  // namespace ingot

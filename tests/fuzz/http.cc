@@ -62,7 +62,9 @@ Service& service() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   set_progress_style(ProgressStyle::silent);
-  static constexpr std::array paths{"/classify", "/v1/classify", "/v1/chat/completions", "/v1/feedback", "/v1/fly", "/v1/models", "/health"};
+  // Those that a triage AI answers, and those that refuse it after reading the body.
+  static constexpr std::array paths{"/classify", "/v1/responses", "/v1/chat/completions", "/v1/feedback", "/v1/fly", "/v1/models/bugs", "/health", "/v1/messages", "/v1/guard/check",
+                                    "/v1/route", "/v1/rollback", "/metrics", "/openapi.json", "/v1/metadata"};
   if (size == 0) return 0;
   HttpRequest request;
   request.method = data[0] & 0x80 ? "GET" : "POST";

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/random.h"
+#include "foundry/ai.h"
 #include "foundry/build.h"
 #include "serve/service.h"
 

@@ -1,0 +1,48 @@
+// The one place that decides who may call a route, and how much.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ingot {
+
+struct ApiRoute;
+struct HttpRequest;
+
+// Who asks. Without keys everybody on this machine is the same nameless caller.
+struct Caller {
+  std::string key;   // the key's id (never the key); empty: none was needed
+  std::string user;  // for fair turns: the key's id, else the address
+  int priority = 0;  // higher goes first
+};
+
+// What a request took, told once when it is over.
+struct Usage {
+  Caller caller;
+  std::string route, model, ai;  // path of the route; name; hash
+  int status = 0;
+  int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
+  double queue_s = 0, first_token_s = 0, total_s = 0;
+};
+
+class Access {
+ public:
+  virtual ~Access() = default;
+  // Throws Refusal: 401 without a key, 403 beyond its scope, 429 beyond its rate. Called on the network thread.
+  virtual Caller admit(const ApiRoute& route, const HttpRequest& request) = 0;
+  virtual void used(const Usage& usage) { (void)usage; }  // any thread
+};
+
+// For a service that listens on loopback only: this machine's programs may call everything; web pages of others may not.
+class LoopbackAccess : public Access {
+ public:
+  // hosts: further names that the Host and Origin headers may hold (a proxy's).
+  explicit LoopbackAccess(std::vector<std::string> hosts = {}) : hosts_(std::move(hosts)) {}
+  Caller admit(const ApiRoute& route, const HttpRequest& request) override;
+
+ private:
+  std::vector<std::string> hosts_;
+};
+
+}  // namespace ingot

@@ -1,0 +1,65 @@
+// A conversation that is to be continued, whichever API it came through: what is common to chat completions, responses and messages.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "runtime/engine.h"
+#include "serve/call.h"
+#include "serve/model_registry.h"
+#include "serve/tool_calls.h"
+
+namespace ingot {
+
+class Service;
+
+enum class ToolChoice { kNone, kAuto, kRequired, kNamed };
+
+struct ChatTask {
+  std::shared_ptr<const ServedModel> model;
+  Json messages = Json::array();   // OpenAI's shape
+  Json tools = Json::array();      // {"type": "function", "function": {name, description, parameters}}
+  ToolChoice choice = ToolChoice::kAuto;
+  std::string tool;                // kNamed: which
+  bool parallel = true;            // several calls in one answer
+  Json variables = Json::object(); // more for the template
+  Json schema;                     // the answer must be JSON of this schema; null: free text
+  Generation generation;           // sampling, stop, limit (0: as the service has it), choices, top_logprobs
+
+  // prepare() fills in:
+  std::string question;            // the user's last words
+  std::string refusal;             // of the input rails, in words; not empty: nothing is generated
+  Json guard;                      // their verdict; null without rails
+  ToolFormat format = ToolFormat::kNone;
+  bool may_think = false, thinking = false;
+};
+
+// Sampling fields that all OpenAI-like bodies share: temperature, top_p, top_k, min_p, penalties, seed, logit_bias, stop.
+void read_sampling(const Json& body, Generation& out, const Tokenizer& tokenizer);
+std::vector<std::string> read_stop(const Json& body, const char* key);
+
+// Tools and tool_choice in OpenAI's shape, checked.
+void read_tools(const Json& body, ChatTask& task);
+// response_format in OpenAI's shape.
+void read_response_format(const Json& format, ChatTask& task, const char* field_name);
+
+// Applies the input rails, renders the template, tokenizes, and settles limit and constraint. Throws Refusal, with both numbers for
+// a prompt that is too long.
+void prepare_chat(Service& service, ChatTask& task);
+// The input rails on what was asked: fills in question, guard and refusal. What goes on is task.question, masked where a rail says so.
+void check_question(Service& service, ChatTask& task, std::string question);
+// The prompt as the model reads it, without rails: for counting tokens.
+std::string render_conversation(ChatTask& task);
+
+// Refuses a prompt that does not fit, with both numbers; else lowers limit to what the context leaves.
+void fit_context(const ServedModel& model, Generation& generation, int64_t otherwise);
+
+// The model of the body, loaded; refuses one that does not generate.
+std::shared_ptr<const ServedModel> generating_model(Service& service, const Json& body);
+
+// The content of a message as one text; refuses images and sound by name.
+std::string content_text(const Json& content, const char* where);
+
+}  // namespace ingot

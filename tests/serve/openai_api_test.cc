@@ -1,0 +1,281 @@
+// OpenAI's APIs over the real binary and raw HTTP.
+#include "running_service.h"
+#include "serve/api_route.h"
+#include "text/tokenizer.h"
+
+namespace ingot {
+namespace {
+
+using testing::Answer;
+using testing::Client;
+using testing::Json;
+using testing::RunningService;
+
+class OpenAiApi : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { service = std::make_unique<RunningService>(std::vector<std::string>{"talker=" + testing::talking_model(), "ingot-base"}); }
+  static void TearDownTestSuite() { service.reset(); }
+  void SetUp() override { ASSERT_NE(service->port(), 0); }
+  static Json said(const std::string& text) { return Json::array({{{"role", "user"}, {"content", text}}}); }
+  static std::unique_ptr<RunningService> service;
+};
+std::unique_ptr<RunningService> OpenAiApi::service;
+
+TEST_F(OpenAiApi, AStreamSaysWhatTheWholeAnswerSays) {
+  const Json body = {{"model", "talker"}, {"messages", said("The kernel now")}, {"max_tokens", 24}, {"temperature", 0}};
+  const Json whole = service->ask("/v1/chat/completions", body);
+  const std::string text = whole["choices"][0]["message"]["content"];
+  EXPECT_FALSE(text.empty());
+  EXPECT_EQ(whole["object"], "chat.completion");
+  EXPECT_EQ(whole["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 24);
+  EXPECT_GT(whole["usage"]["prompt_tokens"].get<int>(), 3);
+  Json streaming = body;
+  streaming["stream_options"] = {{"include_usage", true}};
+  const auto events = service->stream("/v1/chat/completions", streaming);
+  ASSERT_GT(events.size(), 5u);
+  std::string together;
+  for (const auto& event : events)
+    if (event.data.is_object() && !event.data["choices"].empty() && event.data["choices"][0]["delta"].contains("content"))
+      together += event.data["choices"][0]["delta"]["content"].get<std::string>();
+  EXPECT_EQ(together, text);
+  EXPECT_EQ(events[0].data["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_EQ(events.back().data, "[DONE]");
+  const Json& last = events[events.size() - 2].data;
+  EXPECT_TRUE(last["choices"].empty());
+  EXPECT_EQ(last["usage"]["completion_tokens"], 24);
+  EXPECT_EQ(events[events.size() - 3].data["choices"][0]["finish_reason"], "length");
+  EXPECT_TRUE(events[1].data["usage"].is_null());
+  EXPECT_NE(events[1].data.dump().find(whole["system_fingerprint"].get<std::string>()), std::string::npos);
+}
+
+TEST_F(OpenAiApi, StopSeedChoicesAndScores) {
+  const Json body = {{"model", "talker"}, {"messages", said("List the packages")}, {"max_tokens", 40}, {"temperature", 0}};
+  const std::string text = service->ask("/v1/chat/completions", body)["choices"][0]["message"]["content"];
+  ASSERT_GT(text.size(), 12u);
+  Json stopping = body;
+  const std::string stop = text.substr(text.size() / 2, 3);
+  stopping["stop"] = {stop};
+  const Json stopped = service->ask("/v1/chat/completions", stopping);
+  EXPECT_EQ(stopped["choices"][0]["message"]["content"], text.substr(0, text.find(stop)));
+  EXPECT_EQ(stopped["choices"][0]["finish_reason"], "stop");
+
+  Json drawn = body;
+  drawn.update({{"temperature", 1.2}, {"ignore_eos", true}, {"seed", 7}, {"n", 3}, {"max_tokens", 12}, {"logprobs", true}, {"top_logprobs", 4}});
+  const Json first = service->ask("/v1/chat/completions", drawn), again = service->ask("/v1/chat/completions", drawn);
+  ASSERT_EQ(first["choices"].size(), 3u);
+  EXPECT_EQ(first["choices"], again["choices"]);
+  EXPECT_NE(first["choices"][0]["message"]["content"], first["choices"][1]["message"]["content"]);
+  const Json& scores = first["choices"][2]["logprobs"]["content"];
+  ASSERT_EQ(scores.size(), 12u);
+  std::string spelt;
+  for (const Json& one : scores) {
+    ASSERT_EQ(one["top_logprobs"].size(), 4u);
+    EXPECT_LE(one["logprob"].get<double>(), one["top_logprobs"][0]["logprob"].get<double>());
+    for (const Json& byte : one["bytes"]) spelt += static_cast<char>(byte.get<int>());
+  }
+  EXPECT_EQ(repair_utf8(spelt), first["choices"][2]["message"]["content"]);
+  // The likeliest token is forbidden: another comes.
+  Json biased = body;
+  biased.update({{"max_tokens", 1}, {"logprobs", true}, {"top_logprobs", 2}});
+  const Json likeliest = service->ask("/v1/chat/completions", biased)["choices"][0]["logprobs"]["content"][0];
+  const Json ids = service->ask("/tokenize", {{"model", "talker"}, {"content", likeliest["token"]}});
+  ASSERT_EQ(ids["tokens"].size(), 1u);
+  biased["logit_bias"] = {{std::to_string(ids["tokens"][0].get<int>()), -100}};
+  const Json second = service->ask("/v1/chat/completions", biased)["choices"][0]["logprobs"]["content"][0];
+  EXPECT_EQ(second["token"], likeliest["top_logprobs"][1]["token"]);
+}
+
+TEST_F(OpenAiApi, RefusesPlainly) {
+  const auto refused = [&](Json change, int status, const std::string& words) {
+    Json body = {{"model", "talker"}, {"messages", said("hello")}, {"max_tokens", 4}};
+    body.update(change);
+    const Json answer = service->ask("/v1/chat/completions", body, status);
+    ASSERT_TRUE(answer.contains("error")) << answer;
+    EXPECT_NE(answer.dump().find(words), std::string::npos) << answer;
+  };
+  std::string longer;
+  for (int i = 0; i < 3000; ++i) longer += "kernel module ";
+  Json body = {{"model", "talker"}, {"messages", said(longer)}};
+  const Json answer = service->ask("/v1/chat/completions", body, 400);
+  EXPECT_EQ(answer["error"]["code"], "context_length_exceeded");
+  const Json models = Json::parse(service->get("/v1/models").body);
+  const std::string context = std::to_string(models["data"][0]["max_model_len"].get<int>());
+  EXPECT_NE(answer["error"]["message"].get<std::string>().find(context), std::string::npos) << answer;
+  const Json counted = service->ask("/tokenize", {{"model", "talker"}, {"messages", said(longer)}});
+  EXPECT_NE(answer["error"]["message"].get<std::string>().find(std::to_string(counted["count"].get<int>())), std::string::npos) << answer << counted["count"];
+
+  refused({{"model", "gpt-9"}}, 404, "model_not_found");
+  refused({{"messages", "hello"}}, 400, "messages");
+  refused({{"messages", Json::array()}}, 400, "messages");
+  refused({{"temperature", "warm"}}, 400, "temperature");
+  refused({{"temperature", -1}}, 400, "temperature");
+  refused({{"n", 0}}, 400, "\\\"n\\\"");
+  refused({{"stop", {"a", 3}}}, 400, "stop");
+  refused({{"logit_bias", {{"99999999", 1}}}}, 400, "logit_bias");
+  refused({{"tools", {{{"type", "retrieval"}}}}}, 400, "tools");
+  refused({{"tool_choice", "required"}}, 400, "tool_choice");
+  refused({{"messages", {{{"role", "wizard"}, {"content", "x"}}}}}, 400, "wizard");
+  refused({{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}, {"image_url", "x"}}}}}}}}, 400, "image_url");
+  // A model without a chat template says so and names the other route.
+  refused({{"model", "ingot-base"}}, 400, "/v1/completions");
+  EXPECT_EQ(service->get("/v1/nothing").status, 404);
+  EXPECT_EQ(service->get("/v1/chat/completions").status, 405);
+  Client client(service->port());
+  EXPECT_EQ(client.post("/v1/chat/completions", "{not json").status, 400);
+  EXPECT_EQ(client.post("/v1/chat/completions", std::string(5000, '[')).status, 400);
+}
+
+TEST_F(OpenAiApi, Completions) {
+  const Json body = {{"model", "ingot-base"}, {"prompt", "The kernel now"}, {"max_tokens", 8}, {"temperature", 0}};
+  const Json whole = service->ask("/v1/completions", body);
+  const std::string text = whole["choices"][0]["text"];
+  EXPECT_EQ(whole["object"], "text_completion");
+  const Json ids = service->ask("/tokenize", {{"model", "ingot-base"}, {"prompt", "The kernel now"}})["tokens"];
+  Json other = body;
+  other["prompt"] = ids;
+  EXPECT_EQ(service->ask("/v1/completions", other)["choices"][0]["text"], text);
+  other["prompt"] = Json::array({"The kernel now", ids, "Fix a crash"});
+  const Json three = service->ask("/v1/completions", other);
+  ASSERT_EQ(three["choices"].size(), 3u);
+  EXPECT_EQ(three["choices"][0]["text"], text);
+  EXPECT_EQ(three["choices"][1]["text"], text);
+  EXPECT_EQ(three["choices"][2]["index"], 2);
+  EXPECT_EQ(three["usage"]["completion_tokens"], 24);
+  std::string together;
+  for (const auto& event : service->stream("/v1/completions", body))
+    if (event.data.is_object()) together += event.data["choices"][0]["text"].get<std::string>();
+  EXPECT_EQ(together, text);
+
+  Json echo = body;
+  echo.update({{"echo", true}, {"logprobs", 2}});
+  const Json scored = service->ask("/v1/completions", echo);
+  EXPECT_EQ(scored["choices"][0]["text"], "The kernel now" + text);
+  const Json& scores = scored["choices"][0]["logprobs"];
+  ASSERT_EQ(scores["tokens"].size(), ids.size() + 8);
+  EXPECT_TRUE(scores["token_logprobs"][0].is_null());
+  EXPECT_LE(scores["token_logprobs"][1].get<double>(), 0);
+  EXPECT_EQ(scores["text_offset"][0], 0);
+  // The prompt's scores are those of generating it: asked for none of an answer, they stay.
+  echo["max_tokens"] = 0;
+  const Json prompt_only = service->ask("/v1/completions", echo);
+  ASSERT_EQ(prompt_only["choices"][0]["logprobs"]["tokens"].size(), ids.size());
+  EXPECT_EQ(prompt_only["choices"][0]["logprobs"]["token_logprobs"][1], scores["token_logprobs"][1]);
+  service->ask("/v1/completions", {{"model", "ingot-base"}, {"prompt", "a"}, {"suffix", "b"}}, 400);
+  service->ask("/infill", {{"model", "ingot-base"}, {"input_prefix", "a"}, {"input_suffix", "b"}}, 400);
+  EXPECT_EQ(service->ask("/detokenize", {{"model", "ingot-base"}, {"tokens", ids}})["prompt"], "The kernel now");
+}
+
+TEST_F(OpenAiApi, Responses) {
+  const Json body = {{"model", "talker"}, {"input", "The kernel now"}, {"max_output_tokens", 16}, {"temperature", 0}};
+  const Json whole = service->ask("/v1/responses", body);
+  EXPECT_EQ(whole["object"], "response");
+  EXPECT_EQ(whole["status"], "incomplete");
+  EXPECT_EQ(whole["incomplete_details"]["reason"], "max_output_tokens");
+  const std::string text = whole["output"][0]["content"][0]["text"];
+  EXPECT_EQ(whole["usage"]["output_tokens"], 16);
+  const auto events = service->stream("/v1/responses", body);
+  std::string names, together;
+  int number = 0;
+  for (const auto& event : events) {
+    EXPECT_EQ(event.name, event.data["type"]);
+    EXPECT_EQ(event.data["sequence_number"], number++);
+    if (event.name == "response.output_text.delta") together += event.data["delta"].get<std::string>();
+    else names += event.name + " ";
+  }
+  EXPECT_EQ(together, text);
+  EXPECT_EQ(names, "response.created response.in_progress response.output_item.added response.content_part.added response.output_text.done "
+                   "response.content_part.done response.output_item.done response.incomplete ");
+  EXPECT_EQ(events.back().data["response"]["output"][0]["content"][0]["text"], text);
+  // The same conversation as a list of items.
+  Json items = body;
+  items["input"] = Json::array({{{"type", "message"}, {"role", "user"}, {"content", Json::array({{{"type", "input_text"}, {"text", "The kernel now"}}})}}});
+  EXPECT_EQ(service->ask("/v1/responses", items)["output"][0]["content"][0]["text"], text);
+  for (const Json& change : {Json{{"store", true}}, Json{{"previous_response_id", "resp_1"}}, Json{{"background", true}}}) {
+    Json refused = body;
+    refused.update(change);
+    service->ask("/v1/responses", refused, 400);
+  }
+}
+
+TEST_F(OpenAiApi, EmbeddingsAndRanking) {
+  const Json texts = {"the kernel panics at boot", "a recipe for bread", "kernel crash during boot"};
+  const Json plain = service->ask("/v1/embeddings", {{"model", "ingot-base"}, {"input", texts}});
+  ASSERT_EQ(plain["data"].size(), 3u);
+  const size_t width = plain["data"][0]["embedding"].size();
+  double square = 0;
+  for (const Json& v : plain["data"][0]["embedding"]) square += v.get<double>() * v.get<double>();
+  EXPECT_NEAR(square, 1, 1e-4);
+  EXPECT_GT(plain["usage"]["prompt_tokens"].get<int>(), 6);
+  const Json packed = service->ask("/v1/embeddings", {{"model", "ingot-base"}, {"input", texts}, {"encoding_format", "base64"}});
+  EXPECT_EQ(packed["data"][0]["embedding"].get<std::string>().size(), (width * 4 + 2) / 3 * 4);
+  const Json cut = service->ask("/v1/embeddings", {{"model", "ingot-base"}, {"input", texts[0]}, {"dimensions", 8}});
+  ASSERT_EQ(cut["data"][0]["embedding"].size(), 8u);
+  square = 0;
+  for (const Json& v : cut["data"][0]["embedding"]) square += v.get<double>() * v.get<double>();
+  EXPECT_NEAR(square, 1, 1e-4);
+  service->ask("/v1/embeddings", {{"model", "ingot-base"}, {"input", texts}, {"dimensions", width + 1}}, 400);
+  service->ask("/v1/embeddings", {{"model", "ingot-base"}, {"input", Json::array()}}, 400);
+  const Json ranked = service->ask("/v1/rerank", {{"model", "ingot-base"}, {"query", texts[0]}, {"documents", {texts[1], texts[0], {{"text", texts[2]}}}}, {"top_n", 2}});
+  ASSERT_EQ(ranked["results"].size(), 2u);
+  EXPECT_EQ(ranked["results"][0]["index"], 1);
+  EXPECT_NEAR(ranked["results"][0]["relevance_score"].get<double>(), 1, 1e-4);
+  EXPECT_EQ(ranked["results"][0]["document"]["text"], texts[0]);
+  const Json scored = service->ask("/score", {{"model", "ingot-base"}, {"text_1", texts[0]}, {"text_2", {texts[0], texts[1]}}});
+  EXPECT_GT(scored["data"][0]["score"].get<double>(), scored["data"][1]["score"].get<double>());
+}
+
+// What the document says and what is served are one table; every route answers nonsense without a fault.
+TEST_F(OpenAiApi, EveryRouteIsDocumentedAndAnswersNonsense) {
+  const Json document = Json::parse(service->get("/openapi.json").body);
+  EXPECT_EQ(document["openapi"], "3.1.0");
+  size_t documented = 0;
+  for (const auto& [path, methods] : document["paths"].items()) documented += methods.size();
+  EXPECT_EQ(documented, api_routes().size());
+  for (const ApiRoute& route : api_routes()) {
+    std::string method(route.method), path(route.path);
+    for (char& c : method) c = static_cast<char>(c | 32);
+    ASSERT_TRUE(document["paths"].contains(path) && document["paths"][path].contains(method)) << path;
+    EXPECT_EQ(document["paths"][path][method]["x-scope"], scope_name(route.scope));
+    EXPECT_EQ(document["paths"][path][method].contains("requestBody"), !route.request.empty());
+    if (const size_t brace = path.find('{'); brace != std::string::npos) path = path.substr(0, brace) + "talker";
+    for (const char* body : {"", "{}", "[]", "null", "{\"input\":3,\"messages\":[[]],\"prompt\":{},\"model\":[]}", "{\"model\":\"talker\",\"messages\":[{}],\"prompt\":[[]],\"input\":[{}],\"max_tokens\":1}"}) {
+      Client client(service->port());
+      const Answer answer = route.method == "GET" ? client.get(path) : client.post(path, body);
+      EXPECT_GE(answer.status, 200) << path;
+      EXPECT_LT(answer.status, 500) << path << " " << body << " " << answer.body;
+      EXPECT_NE(answer.status, 404) << path;
+      if (answer.status >= 400) {
+        EXPECT_TRUE(Json::parse(answer.body, nullptr, false).contains("error")) << path << answer.body;
+      }
+    }
+    // Web pages of other sites may call none of them.
+    Client foreign(service->port());
+    const std::string origin = "Origin: https://evil.example\r\n";
+    EXPECT_EQ((route.method == "GET" ? foreign.get(path, origin) : foreign.post(path, "{}", origin)).status, 403) << path;
+    Client rebound(service->port());
+    rebound.send(std::string(route.method) + " " + path + " HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_EQ(rebound.read().status, 403) << path;
+  }
+}
+
+// A client that leaves frees its place: within a token of its leaving, not at the end of the answer.
+TEST_F(OpenAiApi, AClientThatLeavesIsNotServedOn) {
+  const Json body = {{"model", "ingot-base"}, {"prompt", "The"}, {"max_tokens", 400}, {"stream", true}, {"ignore_eos", true}};
+  const double before = service->metric("vllm:generation_tokens_total{model_name=\"ingot-base\"}");
+  {
+    Client client(service->port());
+    const std::string text = body.dump();
+    client.send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text);
+    while (client.unread().find("data: ") == std::string::npos) ASSERT_TRUE(client.more());
+  }
+  for (int i = 0; i < 200 && service->metric("vllm:num_requests_running{model_name=\"ingot-base\"}") != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(service->metric("vllm:num_requests_running{model_name=\"ingot-base\"}"), 0);
+  for (int i = 0; i < 200 && service->metric("vllm:request_success_total{model_name=\"ingot-base\",finished_reason=\"abort\"}") < 1; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_GE(service->metric("vllm:request_success_total{model_name=\"ingot-base\",finished_reason=\"abort\"}"), 1);
+  EXPECT_LT(service->metric("vllm:generation_tokens_total{model_name=\"ingot-base\"}") - std::max(0.0, before), 400);
+}
+
+}  // namespace
+}  // namespace ingot
