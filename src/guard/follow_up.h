@@ -9,11 +9,11 @@
 
 namespace ingot {
 
-// Does the text lean on what came before: is it short, and does it begin with a word that joins or point with a pronoun?
+// Does the text lean on what came before: is it short, and says nothing by itself, or one word behind "and", "what about", ...?
 bool leans_on_earlier(std::string_view text);
 
-// The rail's excess of the text; of one that leans on what came before, of both together if that is higher, as long as the text
-// by itself is not plainly about something else and the question before it was on topic.
+// The rail's excess of the text; of one that leans on what came before, of both together if that is higher and the question
+// before it was on topic.
 double excess_in_conversation(const TopicRail& rail, const std::string& text, std::span<const std::string> earlier);
 
 }  // namespace ingot
