@@ -198,7 +198,9 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   }
   std::sort(odds.begin(), odds.end());
   size_t dropped = static_cast<size_t>((1 - options.keep) * static_cast<double>(odds.size()));
-  while (dropped > 0 && Rate{odds.size() - dropped, odds.size()}.low(1.645) < options.keep) --dropped;
+  // Of few texts the bound would drop none, and the oddest one would open the rail to everything: half of what may go always goes.
+  const size_t least = dropped / 2;
+  while (dropped > least && Rate{odds.size() - dropped, odds.size()}.low(1.645) < options.keep) --dropped;
   rail.threshold_ = odds[dropped] - (dropped == 0 ? 0.1 : 0);
   if (options.stop > 0) {
     std::sort(odds_of_others.begin(), odds_of_others.end());
