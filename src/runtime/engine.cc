@@ -25,7 +25,9 @@ Engine::Engine(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokeniz
         return model_->make_cache(pages * kPage, options_.cache);
       }()),
       prefixes_(cache_) {
-  if (tokenizer_->eos >= 0) ends_.push_back(tokenizer_->eos);
+  for (int32_t id : tokenizer_->ends)
+    if (id >= 0 && id < model_->config().vocab) ends_.push_back(id);
+  if (tokenizer_->eos >= 0 && !is_end(tokenizer_->eos)) ends_.push_back(tokenizer_->eos);
   for (const char* piece : {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<end_of_turn>", "<eos>"})
     if (int32_t id = tokenizer_->find(piece); id >= 0 && tokenizer_->is_special(id) && !is_end(id)) ends_.push_back(id);
   if (tokenizer_->size() > model_->config().vocab)

@@ -13,41 +13,6 @@ namespace {
 
 bool is_folder_model(const fs::path& path) { return fs::is_regular_file(path / "config.json"); }
 
-std::string folder_template(const fs::path& folder) {
-  if (fs::is_regular_file(folder / "chat_template.jinja")) return read_file(folder / "chat_template.jinja", size_t{4} << 20);
-  if (!fs::is_regular_file(folder / "tokenizer_config.json")) return "";
-  const HfConfig config = HfConfig::open(folder / "tokenizer_config.json");
-  if (!config.is_list("chat_template")) return config.text("chat_template", "");
-  for (const HfConfig& entry : config.objects("chat_template"))  // several by name
-    if (entry.text("name", "") == "default") return entry.text("template", "");
-  return "";
-}
-
-// generation_config.json has the last word, then config.json, then what the tokenizer calls its end.
-std::vector<int32_t> folder_ends(const fs::path& folder, const HfConfig& config, const Tokenizer& tokenizer) {
-  std::vector<int64_t> ids;
-  if (fs::is_regular_file(folder / "generation_config.json")) ids = HfConfig::open(folder / "generation_config.json").integers("eos_token_id");
-  if (ids.empty()) ids = config.integers("eos_token_id");
-  std::vector<int32_t> ends;
-  for (int64_t id : ids) {
-    if (id < 0 || id >= (int64_t{1} << 31)) config.refuse("eos_token_id is " + std::to_string(id) + ", which is no token", "fetch the model again");
-    ends.push_back(static_cast<int32_t>(id));
-  }
-  if (ends.empty() && tokenizer.eos >= 0) ends.push_back(tokenizer.eos);
-  return ends;
-}
-
-LanguageModel open_folder(const fs::path& folder) {
-  LanguageModel out;
-  out.path = folder;
-  const HfConfig config = HfConfig::open(folder / "config.json");
-  out.model = Llama::load(config, Safetensors::open(folder));
-  out.tokenizer = Tokenizer::from_folder(folder);
-  out.chat_template = folder_template(folder);
-  out.ends = folder_ends(folder, config, *out.tokenizer);
-  return out;
-}
-
 }  // namespace
 
 fs::path find_model(const std::string& name) {
@@ -61,17 +26,18 @@ fs::path find_model(const std::string& name) {
 }
 
 LanguageModel open_model(const std::string& name) {
-  const fs::path path = find_model(name);
-  if (fs::is_directory(path)) return open_folder(path);
   LanguageModel out;
-  out.path = path;
-  auto file = Gguf::open(out.path);
-  out.model = Llama::load(file);
-  out.tokenizer = Tokenizer::from_gguf(*file);
-  out.chat_template = file->text("tokenizer.chat_template", "");
-  if (out.tokenizer->eos >= 0) out.ends.push_back(out.tokenizer->eos);
-  for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
-    if (int64_t id = file->integer(key, -1); id >= 0 && id < out.tokenizer->size()) out.ends.push_back(static_cast<int32_t>(id));
+  out.path = find_model(name);
+  if (fs::is_directory(out.path)) {
+    out.model = Llama::load(HfConfig::open(out.path / "config.json"), Safetensors::open(out.path));
+    out.tokenizer = Tokenizer::from_folder(out.path);
+  } else {
+    auto file = Gguf::open(out.path);
+    out.model = Llama::load(file);
+    out.tokenizer = Tokenizer::from_gguf(*file);
+  }
+  out.chat_template = out.tokenizer->chat_template;
+  out.ends = out.tokenizer->ends;
   return out;
 }
 
