@@ -82,11 +82,22 @@ void read_byte_bpe(const Gguf& gguf, TokenizerParts& p) {
   p.add_bos = known->kind == PreTokenizer::kLlama3 || known->kind == PreTokenizer::kTekken;
 }
 
+std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const bool here = text.substr(at).starts_with(from);
+    out += here ? to : text.substr(at, 1);
+    at += here ? from.size() : 1;
+  }
+  return out;
+}
+
 void read_sentence_piece(const Gguf& gguf, TokenizerParts& p) {
   const auto& tokens = texts(gguf, "tokenizer.ggml.tokens");
   const auto types = types_of(gguf, tokens.size());
   for (size_t i = 0; i < tokens.size(); ++i) {
-    p.vocab.add(repair_utf8(tokens[i]));
+    // A token of the user's own stands with plain spaces: it is sought in the text before they are marked (Gemma's runs of spaces).
+    p.vocab.add(types[i] == 4 ? replaced(repair_utf8(tokens[i]), " ", kMetaspaceMark) : repair_utf8(tokens[i]));
     p.types.push_back(types[i] >= 1 && types[i] <= 6 ? static_cast<PieceType>(types[i]) : PieceType::kNormal);
     p.byte_fallback = p.byte_fallback || types[i] == 6;
   }
@@ -191,6 +202,7 @@ void Tokenizer::to_gguf(GgufWriter& writer) const {
     else tokens.emplace_back(s);
     if (!words && p.kind != TokenizerKind::kByteBpe && p.decoding.byte_tokens && s.size() == 6 && s.starts_with("<0x")) types[i] = 6;
     if (s.empty() && !added_at[i]) types[i] = 5;
+    if (types[i] == 4 && (p.kind == TokenizerKind::kScoredBpe || p.kind == TokenizerKind::kUnigram)) tokens.back() = replaced(tokens.back(), kMetaspaceMark, " ");
   }
   constexpr const char* kModels[] = {"gpt2", "llama", "llama", "t5", "bert"};
   writer.set("tokenizer.ggml.model", GgufValue::text(kModels[static_cast<int>(p.kind)]));
