@@ -1,11 +1,15 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 #include "cli/command.h"
 #include "cli/own_archive.h"
+#include "core/data_folder.h"
 #include "core/error.h"
+#include "serve/keyed_access.h"
 #include "serve/service.h"
 
 namespace ingot {
@@ -24,26 +28,33 @@ void allow_many_connections() {
 void add_serve(CLI::App& app) {
   struct Options {
     std::vector<std::string> models, hosts;
-    std::string host = "127.0.0.1", data;
+    std::string host = "127.0.0.1", data, site;
     uint16_t port = 8080;
     double memory_gib = 0, cache_gib = 1;
     int64_t context = 0, answer_tokens = 2048;
     size_t requests = 1024;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("serve", "Answer over HTTP; loopback only");
+  CLI::App* command = app.add_subcommand("serve", "Answer over HTTP: on loopback, elsewhere with keys");
   command->add_option("models", options->models, "NAME.ingot, a model's file, folder or name, each [NAME=]WHAT; an executable AI is its own");
-  command->add_option("--port", options->port, "TCP port; 0 picks a free one");
-  command->add_option("--host", options->host, "numeric loopback address");
+  CLI::Option* port = command->add_option("--port", options->port, "TCP port; 0 picks a free one");
+  CLI::Option* host = command->add_option("--host", options->host, "numeric address; off loopback every route but liveness asks for a key");
+  command->add_option("--site", options->site, "site.toml: address, certificate, price, log; what stands here wins");
   command->add_option("--allow-host", options->hosts, "further names that Host and Origin headers may hold");
-  command->add_option("--data", options->data, "folder for feedback and promoted versions; without it neither is kept")->envname("INGOT_DATA");
+  command->add_option("--data", options->data, "folder for feedback, promoted versions, keys and usage; without it none is kept, and keys are looked for where ingot key puts them")->envname("INGOT_DATA");
   command->add_option("--memory", options->memory_gib, "GiB for weights and caches of all models; 0: three quarters of the machine's")->check(CLI::NonNegativeNumber);
   command->add_option("--cache", options->cache_gib, "GiB of key/value cache for each language model")->check(CLI::PositiveNumber);
   command->add_option("--context", options->context, "longest conversation in tokens; 0: as the model has it")->check(CLI::NonNegativeNumber);
   command->add_option("--answer-tokens", options->answer_tokens, "of an answer whose request names no limit")->check(CLI::PositiveNumber);
   command->add_option("--requests", options->requests, "worked on at once; one more is told to come back")->check(CLI::Range(1, 100000));
-  command->callback([options] {
+  command->callback([options, port, host] {
     allow_many_connections();
+    Site site;
+    if (!options->site.empty()) site = read_site(options->site);
+    if (host->count() == 0) options->host = site.host;
+    if (port->count() == 0) options->port = site.port;
+    if (options->data.empty()) options->data = site.data.string();
+    options->hosts.insert(options->hosts.end(), site.names.begin(), site.names.end());
     RegistryOptions registry;
     registry.memory_bytes = static_cast<int64_t>(options->memory_gib * (1 << 30));
     registry.cache_bytes = static_cast<int64_t>(options->cache_gib * (1 << 30));
@@ -54,15 +65,23 @@ void add_serve(CLI::App& app) {
     for (const std::string& what : options->models) models->add(what);
     std::string names;
     for (const auto& one : models->list()) names += (names.empty() ? "" : ", ") + one.name;
-    Service service(std::move(models), std::make_unique<LoopbackAccess>(options->hosts), {options->data, options->requests, options->answer_tokens});
-    HttpServer server(options->host, options->port, {}, [&](std::shared_ptr<HttpExchange> exchange) { service.handle(exchange); }, Service::error_body);
-    // Keys come with the full service; until then nothing but this machine may ask.
-    if (!server.loopback()) throw Error(ErrorKind::usage, "this version serves loopback addresses only", "--host", "use 127.0.0.1 or ::1 behind your own proxy");
+    std::unique_ptr<Service> service;
+    HttpServer server(options->host, options->port, {}, [&](std::shared_ptr<HttpExchange> exchange) { service->handle(exchange); }, Service::error_body);
+    const auto say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+    if (!isatty(0)) std::signal(SIGHUP, SIG_IGN);  // a manager's "reload" of a service that has nothing to read again
+    if (site.tls()) server.use_tls(site.certificate, site.key, say);
+    // Keys that were made without --data count too; nothing is made where there are none.
+    std::filesystem::path accounts = options->data;
+    std::error_code failed;
+    if (accounts.empty() && std::filesystem::exists(Database::file_in(data_folder()), failed)) accounts = data_folder();
+    auto access = std::make_unique<KeyedAccess>(accounts, server.loopback(), options->hosts, site);
+    service = std::make_unique<Service>(std::move(models), std::move(access), ServiceOptions{options->data, options->requests, options->answer_tokens});
+    if (!server.loopback() && !site.tls()) say("warning: keys and texts cross the network in the clear; name a certificate in site.toml, or put a proxy with one in front");
     server.drain_on_signals();
-    fmt::print("serving {} on http://{}:{}\n", names, options->host.find(':') == std::string::npos ? options->host : "[" + options->host + "]", server.port());
+    fmt::print("serving {} on {}://{}:{}\n", names, site.tls() ? "https" : "http", options->host.find(':') == std::string::npos ? options->host : "[" + options->host + "]", server.port());
     std::fflush(stdout);
     server.run();
-    service.stop();  // before the server that its exchanges came from
+    service->stop();  // before the server that its exchanges came from
   });
 }
 

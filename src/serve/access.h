@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace ingot {
 
 struct ApiRoute;
+class HttpExchange;
 struct HttpRequest;
 
 // Who asks. Without keys everybody on this machine is the same nameless caller.
@@ -32,6 +34,9 @@ class Access {
   // Throws Refusal: 401 without a key, 403 beyond its scope, 429 beyond its rate. Called on the network thread.
   virtual Caller admit(const ApiRoute& route, const HttpRequest& request) = 0;
   virtual void used(const Usage& usage) { (void)usage; }  // any thread
+  // For a log of what was asked and answered: may put itself between the exchange and its handler, and is told at the end.
+  virtual std::shared_ptr<HttpExchange> watched(std::shared_ptr<HttpExchange> exchange) { return exchange; }
+  virtual void over(const Usage&, const std::string& id, const HttpExchange&) { (void)id; }  // any thread
 };
 
 // For a service that listens on loopback only: this machine's programs may call everything; web pages of others may not.

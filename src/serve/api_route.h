@@ -42,6 +42,7 @@ struct RouteMatch {
 };
 RouteMatch match_route(std::string_view method, std::string_view path);
 
+void add_account_routes(ApiRoutes& routes);
 void add_anthropic_routes(ApiRoutes& routes);
 void add_classify_routes(ApiRoutes& routes);
 void add_completions_routes(ApiRoutes& routes);

@@ -19,6 +19,7 @@ const ApiRoutes& api_routes() {
     add_guard_routes(all);
     add_flywheel_routes(all);
     add_metrics_routes(all);
+    add_account_routes(all);
     add_openapi_routes(all);
     return all;
   }();

@@ -86,7 +86,7 @@ void Service::handle(const std::shared_ptr<HttpExchange>& exchange) {
   try {
     if (!match.route && match.allowed.empty()) refuse(404, fmt::format("there is no route {}", request.path), "unknown_route");
     if (!match.route) refuse(405, fmt::format("{} takes {}", request.path, match.allowed), "method_not_allowed");
-    auto call = std::make_shared<Call>(exchange, *match.route, match.parameter, id);
+    auto call = std::make_shared<Call>(access_->watched(exchange), *match.route, match.parameter, id);
     call->usage.caller = access_->admit(*match.route, request);
     if (match.route->quick || options_.requests == 0) return run(*call);
     if (stopping_) throw Refusal{503, "the service is shutting down", "shutting_down", "", 5};
@@ -119,6 +119,7 @@ void Service::run(Call& call) {
   call.usage.total_s = call.seconds();
   metrics_.count(call.usage);
   access_->used(call.usage);
+  access_->over(call.usage, call.id(), call.exchange());
 }
 
 void Service::fail(Call& call, const Refusal& refusal) {

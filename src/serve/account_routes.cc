@@ -1,0 +1,54 @@
+// What people used and what it cost; for those who run the service.
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "serve/call.h"
+#include "serve/keyed_access.h"
+#include "serve/refusal.h"
+#include "serve/service.h"
+
+namespace ingot {
+namespace {
+
+KeyedAccess& accounts(Service& service) {
+  auto* access = dynamic_cast<KeyedAccess*>(&service.access());
+  if (!access || !access->records()) refuse(409, "nothing is recorded here: start with --data DIR", "not_recorded");
+  return *access;
+}
+
+// "days=7" of the query.
+int64_t days_of(std::string_view query) {
+  const size_t at = query.starts_with("days=") ? 0 : query.find("&days=");
+  if (at == std::string_view::npos) return 30;
+  const std::string text(query.substr(at + (at ? 6 : 5)));
+  const int64_t days = std::strtoll(text.c_str(), nullptr, 10);
+  if (days < 1 || days > 36500) refuse_field("days", "\"days\" is from 1 to 36500");
+  return days;
+}
+
+void cost(Service& service, Call& call) {
+  const int64_t now = std::time(nullptr);
+  const CostReport report = accounts(service).cost(now - days_of(call.request().query) * 86400, now);
+  if (call.request().query.find("format=csv") != std::string::npos) return call.reply_text("text/csv; charset=utf-8", report.csv());
+  call.reply(Json::parse(report.json()));
+}
+
+void keys(Service& service, Call& call) {
+  KeyedAccess& access = accounts(service);
+  const int64_t now = std::time(nullptr);
+  Json data = Json::array();
+  for (const ApiKey& key : access.keys())
+    data.push_back({{"name", key.name}, {"hint", key.hint}, {"state", key.revoked ? "revoked" : key.works(now) ? "works" : "expired"}, {"scopes", key.scopes}, {"priority", key.priority}, {"created", key.created},
+                    {"expires", key.expires}, {"requests_per_minute", key.limits.requests_per_minute}, {"tokens_per_minute", key.limits.tokens_per_minute}, {"tokens_per_day", key.limits.tokens_per_day},
+                    {"tokens_per_month", key.limits.tokens_per_month}, {"tokens_today", access.tokens_since(key.id, now / 86400 * 86400)}});
+  call.reply({{"object", "list"}, {"data", data}});
+}
+
+}  // namespace
+
+void add_account_routes(ApiRoutes& routes) {
+  routes.push_back({"GET", "/v1/cost", Scope::kAdmin, "What the machine cost, per user, per AI and per million tokens; ?days=30, ?format=csv.", "", cost});
+  routes.push_back({"GET", "/v1/keys", Scope::kAdmin, "The keys' names, scopes, limits and use today; never the keys.", "", keys});
+}
+
+}  // namespace ingot
