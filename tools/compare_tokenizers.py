@@ -37,7 +37,8 @@ def sentencepiece_model(f):
     from sentencepiece import sentencepiece_model_pb2 as pb
     model = pb.ModelProto()
     for piece, score, kind in zip(f["tokens"], f["scores"], f["token_type"]):
-        model.pieces.add(piece=piece, score=score, type=kind)
+        extra = kind == 2 and len(model.pieces) != f.get("unknown_token_id", 0)  # sentencepiece allows one unknown piece
+        model.pieces.add(piece=piece, score=score, type=3 if extra else kind)
     model.trainer_spec.model_type = 2
     model.trainer_spec.byte_fallback = True
     model.trainer_spec.unk_id = f.get("unknown_token_id", 0)
@@ -73,6 +74,16 @@ def byte_level_tokenizer(f):
     return t
 
 
+def word_piece_tokenizer(f):
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+    special = [t for t, k in zip(f["tokens"], f["token_type"]) if k in (2, 3) or (len(t) > 2 and t[0] == "[" and t[-1] == "]")]
+    vocab = {t if t in special else t[1:] if t[0] == "\u2581" else "##" + t: i for i, t in enumerate(f["tokens"])}
+    t = Tokenizer(models.WordPiece(vocab=vocab, unk_token="[UNK]"))
+    t.normalizer, t.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    t.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in special])
+    return t
+
+
 def reference(path):
     """encode(text) -> ids, without special tokens around the text."""
     from tokenizers import Tokenizer
@@ -91,7 +102,7 @@ def reference(path):
         if f["model"] == "llama":
             s = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(f))
             return s.encode, "sentencepiece"
-        t = byte_level_tokenizer(f)
+        t = word_piece_tokenizer(f) if f["model"] == "bert" else byte_level_tokenizer(f)
     return lambda text: t.encode(text, add_special_tokens=False).ids, "tokenizers"
 
 

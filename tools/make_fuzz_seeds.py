@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Writes the textual first inputs of the fuzz targets: tools/make_fuzz_seeds.py tests/fuzz/corpus"""
+import base64
 import gzip
 import json
 import pathlib
@@ -89,3 +90,13 @@ seed("safetensors", "two", struct.pack("<Q", len(header)) + header + bytes(12))
 seed("safetensors", "index", "i" + json.dumps({"metadata": {"total_size": 12}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "../b.safetensors"}}))
 entry = b"blk.0.attn_q.weight"
 seed("importance", "older", struct.pack("<ii", 1, len(entry)) + entry + struct.pack("<ii4f", 2, 4, 1, 2, 3, 4))
+
+# From the goldens of the tests, the smaller ones.
+tests = pathlib.Path(__file__).parent.parent / "tests" / "text" / "data"
+for one in json.load(open(tests / "tokenizers.json"))["cases"]:
+    if one["name"] in ("qwen2", "xlm-r", "bert"):
+        seed("tokenizer_json", one["name"], json.dumps(one["json"], ensure_ascii=False))
+    if one["name"] in ("sentencepiece bpe with its own pieces", "sentencepiece unigram"):
+        seed("tokenizer_model", one["name"].replace(" ", "_"), base64.b64decode(one["model"]))
+for one in json.load(open(tests / "chat_templates.json"))["cases"]:
+    seed("chat_template", one["name"], one["template"])

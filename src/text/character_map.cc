@@ -25,7 +25,7 @@ uint32_t CharacterMap::unit(size_t i) const {
 
 std::string_view CharacterMap::replacement(uint32_t offset) const {
   const std::string_view texts = std::string_view(blob_).substr(4 + 4 * units_);
-  if (offset >= texts.size()) return {};
+  if (offset >= texts.size() || (texts[offset] & 0xc0) == 0x80) return {};  // nothing, or the middle of a character
   const size_t end = texts.find('\0', offset);
   return texts.substr(offset, end == std::string_view::npos ? end : end - offset);
 }
@@ -62,7 +62,7 @@ CharacterMap::Match CharacterMap::longest(std::string_view text) const {
   Match match;
   int found = 0;
   walk(text, [&](size_t bytes, uint32_t value) {
-    match = {bytes, replacement(value)};
+    if (bytes == text.size() || (text[bytes] & 0xc0) != 0x80) match = {bytes, replacement(value)};  // never half a character
     return ++found < 32;
   });
   return match;
@@ -85,13 +85,15 @@ NormalizeStep precompiled_step(std::shared_ptr<const CharacterMap> map) {
       i = end;
       if (cluster.size() < 6)
         if (auto match = map->shortest(cluster); match.bytes) {
+          bound_growth(out.size() + match.with.size(), text.size());
           out += match.with;
           continue;
         }
       for (size_t k = 0; k < cluster.size();) {
         const std::string_view character = cluster.substr(k, utf8_length(static_cast<unsigned char>(cluster[k])));
-        if (auto match = map->shortest(character); match.bytes) out += match.with;
-        else out += character;
+        const auto match = map->shortest(character);
+        bound_growth(out.size() + match.with.size(), text.size());
+        out += match.bytes ? match.with : character;
         k += character.size();
       }
     }
@@ -125,6 +127,7 @@ NormalizeStep sentence_piece_step(SentencePieceNormalizing o) {
       rest.remove_prefix(used);
       while (after_space && piece.starts_with(' ')) piece.remove_prefix(1);
       if (piece.empty()) continue;
+      bound_growth(out.size() + piece.size(), text.size());
       for (char c : piece) {
         if (c == ' ') out += kMetaspaceMark;
         else out += c;

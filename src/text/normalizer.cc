@@ -50,6 +50,11 @@ bool is_chinese(int32_t c) {
 
 }  // namespace
 
+void bound_growth(size_t made, size_t given) {
+  if (made > (size_t{1} << 20) + 64 * given)
+    bad_input("a normalizer makes " + std::to_string(made) + " bytes of " + std::to_string(given), "tokenizer", "use the model's own, complete tokenizer");
+}
+
 // ASCII changes in no form, so the work is on runs of other characters, each with the ASCII character that it may join. What the
 // reference leaves alone ends a run.
 NormalizeStep unicode_step(UnicodeForm form) {
@@ -134,6 +139,7 @@ NormalizeStep replace_runs_step(std::string from, size_t least, std::string to) 
       size_t end = next + from.size(), count = 1;
       while (least > 1 && text.compare(end, from.size(), from) == 0) end += from.size(), ++count;
       if (count >= least) {
+        bound_growth(out.size() + next - done + to.size(), text.size());
         out.append(text, done, next - done);
         out += to;
         done = end;

@@ -21,6 +21,9 @@ struct BertNormalizing {
   bool clean = true, space_chinese = true, strip_accents = true, lower = true;
 };
 
+// Refuses a step that makes far more text than it was given: no published one does.
+void bound_growth(size_t made, size_t given);
+
 NormalizeStep unicode_step(UnicodeForm form);
 NormalizeStep lower_step();
 NormalizeStep strip_accents_step();

@@ -12,6 +12,8 @@ namespace ingot {
 namespace {
 
 constexpr size_t kMostText = size_t{1} << 30;  // positions are 32-bit
+constexpr size_t kMostSteps = 32;              // cuts call one another
+constexpr size_t kMostPiece = 4096;            // bytes; a scored piece is taken apart by calls of this depth at most
 constexpr size_t kCacheFrom = 2048;            // a shorter text does not pay for a thread's first cache
 
 int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
@@ -83,6 +85,10 @@ Tokenizer::Tokenizer(TokenizerParts given) {
   for (size_t rank = 0; rank < p.merges.size(); ++rank)
     for (int32_t id : {p.merges[rank].left, p.merges[rank].right, p.merges[rank].whole})
       if (id < 0 || id >= n) refuse_tokenizer("merge " + std::to_string(rank) + " names an unknown token", p.name);
+  if (p.cuts.size() > kMostSteps || p.normalize.size() > kMostSteps)
+    refuse_tokenizer("there are more than " + std::to_string(kMostSteps) + " steps before the model", p.name);
+  if (p.kind == TokenizerKind::kScoredBpe && p.vocab.longest() > kMostPiece)
+    refuse_tokenizer("a piece has " + std::to_string(p.vocab.longest()) + " bytes, more than " + std::to_string(kMostPiece), p.name);
   if (p.kind == TokenizerKind::kWordPiece && p.unknown < 0) refuse_tokenizer("there is no unknown token", p.name);
   if (p.kind == TokenizerKind::kScoredBpe || p.kind == TokenizerKind::kUnigram) {
     if (p.scores.size() != static_cast<size_t>(n)) refuse_tokenizer("there are " + std::to_string(p.scores.size()) + " scores for " + std::to_string(n) + " tokens", p.name);

@@ -54,9 +54,10 @@ void read_byte_bpe(const Gguf& gguf, TokenizerParts& p) {
   PieceTable spelling;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const bool added = (types[i] == 3 || types[i] == 4) && !tokens[i].empty();
-    if (added) p.added.push_back({tokens[i], static_cast<int32_t>(i), types[i] == 3});
+    const std::string text = added ? repair_utf8(tokens[i]) : "";  // it is sought in valid text
+    if (added) p.added.push_back({text, static_cast<int32_t>(i), types[i] == 3});
     spelling.add(tokens[i]);
-    p.vocab.add(added ? tokens[i] : from_byte_alphabet(tokens[i]));
+    p.vocab.add(added ? text : from_byte_alphabet(tokens[i]));
   }
   spelling.index();
   p.vocab.index();
@@ -120,7 +121,7 @@ void read_word_piece(const Gguf& gguf, TokenizerParts& p) {
   const auto types = types_of(gguf, tokens.size());
   const bool marked = std::any_of(tokens.begin(), tokens.end(), [](const std::string& t) { return t.starts_with(kMetaspaceMark); });
   for (size_t i = 0; i < tokens.size(); ++i) {
-    const std::string& t = tokens[i];
+    const std::string t = repair_utf8(tokens[i]);
     const bool special = types[i] == 3 || types[i] == 2 || (t.size() > 2 && t.front() == '[' && t.back() == ']');
     if (special && !t.empty()) p.added.push_back({t, static_cast<int32_t>(i), true});
     p.vocab.add(!marked || special || t.empty() ? t : t.starts_with(kMetaspaceMark) ? t.substr(kMetaspaceMark.size()) : "##" + t);
