@@ -38,6 +38,8 @@ def sentencepiece_model(f):
     model = pb.ModelProto()
     for piece, score, kind in zip(f["tokens"], f["scores"], f["token_type"]):
         extra = kind == 2 and len(model.pieces) != f.get("unknown_token_id", 0)  # sentencepiece allows one unknown piece
+        if kind == 4:
+            piece = piece.replace(" ", "\u2581")  # converters write the user's own pieces with plain spaces
         model.pieces.add(piece=piece, score=score, type=3 if extra else kind)
     model.trainer_spec.model_type = 2
     model.trainer_spec.byte_fallback = True
