@@ -8,9 +8,9 @@
 
 namespace ingot {
 
-std::unique_ptr<ReleaseGate> gate_for(const ServedModel& model, const std::string& question) {
+std::unique_ptr<ReleaseGate> gate_for(const ServedModel& model, const std::string& question, const std::vector<std::string>& documents) {
   if (!model.ai) return std::make_unique<OpenGate>();
-  return make_release_gate(std::shared_ptr<const Rails>(model.ai, &model.ai->rails()), {question, {}});
+  return make_release_gate(std::shared_ptr<const Rails>(model.ai, &model.ai->rails()), {question, documents});
 }
 
 std::string tool_call_id(const Call& call, int choice, size_t number) {
@@ -21,7 +21,7 @@ std::string tool_call_id(const Call& call, int choice, size_t number) {
 ChatRun::ChatRun(Service& service, Call& call, ChatTask& task) : task_(task) {
   const int count = std::max(1, task.generation.choices);
   for (int i = 0; i < count; ++i) {
-    Choice choice{gate_for(*task.model, task.question), AnswerParser(task.format, task.may_think, task.thinking), false, false, {}, {}};
+    Choice choice{gate_for(*task.model, task.question, task.documents), AnswerParser(task.format, task.may_think, task.thinking), false, false, {}, {}};
     choice.gated = dynamic_cast<OpenGate*>(choice.gate.get()) == nullptr;
     choices_.push_back(std::move(choice));
   }
@@ -99,7 +99,8 @@ std::vector<ChatEvent> ChatRun::next() {
     choice.outcome.reason = choice.parser.calls() && result.reason != FinishReason::kLength ? "tool_calls" : std::string(finish_name(result.reason));
     if (choice.outcome.reason == "cancelled") choice.outcome.reason = "stop";
     choice.outcome.stop = result.stop;
-    if (!choice.tokens.empty()) out.push_back({i, {AnswerPart::kContent, "", "", ""}, std::move(choice.tokens)});
+    // Tokens would show what a gate has masked.
+    if (!choice.tokens.empty() && !choice.gated) out.push_back({i, {AnswerPart::kContent, "", "", ""}, std::move(choice.tokens)});
   }
   return out;
 }

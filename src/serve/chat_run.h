@@ -67,7 +67,7 @@ struct ChatAnswer {
 std::vector<ChatAnswer> whole_answers(ChatRun& run);
 
 // The gate of a model's answers to this question: its output rails, or an open one.
-std::unique_ptr<ReleaseGate> gate_for(const ServedModel& model, const std::string& question);
+std::unique_ptr<ReleaseGate> gate_for(const ServedModel& model, const std::string& question, const std::vector<std::string>& documents = {});
 
 // "call_..." as OpenAI has it; nine letters for Mistral's templates, which refuse others.
 std::string tool_call_id(const Call& call, int choice, size_t number);

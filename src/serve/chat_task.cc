@@ -250,15 +250,60 @@ std::string render_chat(ChatTask& task) {
 
 }  // namespace
 
+namespace {
+
+// What was asked before and what tools gave: a text that a rail stopped once must not come in again as history. An earlier question
+// beside the subject harms nobody and stays.
+void check_history(ChatTask& task, const std::string& asked) {
+  if (!task.model->ai || !task.model->ai->rails().any()) return;
+  const Rails& rails = task.model->ai->rails();
+  size_t last = 0;
+  for (size_t i = 0; i < task.messages.size(); ++i)
+    if (task.messages[i]["role"] == "user" && task.messages[i]["content"] == asked) last = i;
+  for (size_t i = 0; i < task.messages.size(); ++i) {
+    Json& message = task.messages[i];
+    const bool tool = message["role"] == "tool";
+    if (!tool && (message["role"] != "user" || i == last)) continue;
+    const std::string text = message["content"].get<std::string>();
+    const Verdict verdict = tool ? rails.check_retrieved(text) : rails.check(text);
+    if (verdict.allowed || (!tool && verdict.rail == "topic")) message["content"] = verdict.text;
+    else message["content"] = fmt::format("[withheld: {}]", verdict.reason);
+  }
+}
+
+}  // namespace
+
+void read_documents(const Json& body, ChatTask& task) {
+  constexpr size_t kMostDocuments = 256;
+  const Json* list = field(body, "documents");
+  if (!list) return;
+  if (!list->is_array() || list->size() > kMostDocuments) refuse_field("documents", fmt::format("\"documents\" must be a list of at most {}", kMostDocuments));
+  Json shown = Json::array();
+  for (const Json& one : *list) {
+    std::string text, title;
+    if (one.is_string()) text = one.get<std::string>();
+    else if (one.is_object()) text = text_field(one, "text", text_field(one, "content")), title = text_field(one, "title");
+    if (text.empty()) refuse_field("documents", "each of \"documents\" must be a text, or an object with \"text\"");
+    if (task.model->ai) {
+      const Verdict verdict = task.model->ai->rails().check_retrieved(text);
+      // Its number stays taken, so that citations point where the sender thinks.
+      text = verdict.allowed ? verdict.text : "";
+    }
+    shown.push_back({{"title", title}, {"text", text}, {"content", text}});
+    task.documents.push_back(std::move(text));
+  }
+  if (!task.variables.contains("documents")) task.variables["documents"] = std::move(shown);
+}
+
 std::string render_conversation(ChatTask& task) {
   normalise(task.messages);
   return render_chat(task);
 }
 
-void check_question(Service& service, ChatTask& task, std::string question) {
+void check_question(Service& service, ChatTask& task, std::string question, const std::vector<std::string>& earlier) {
   task.question = std::move(question);
   if (!task.model->ai || !task.model->ai->rails().any()) return;
-  const Verdict verdict = task.model->ai->rails().check(task.question);
+  const Verdict verdict = task.model->ai->rails().check(task.question, earlier);
   task.guard = verdict_object(verdict);
   if (verdict.allowed) {
     task.question = verdict.text;
@@ -272,10 +317,15 @@ void check_question(Service& service, ChatTask& task, std::string question) {
 void prepare_chat(Service& service, ChatTask& task) {
   normalise(task.messages);
   std::string asked;
-  for (const Json& message : task.messages)
-    if (message["role"] == "user") asked = message["content"].get<std::string>();
-  check_question(service, task, asked);
+  std::vector<std::string> earlier;
+  for (const Json& message : task.messages) {
+    if (message["role"] != "user") continue;
+    if (!asked.empty()) earlier.push_back(std::move(asked));
+    asked = message["content"].get<std::string>();
+  }
+  check_question(service, task, asked, earlier);
   if (!task.refusal.empty()) return;
+  check_history(task, asked);
   if (task.question != asked)
     for (Json& message : task.messages)
       if (message["role"] == "user" && message["content"] == asked) message["content"] = task.question;

@@ -27,6 +27,7 @@ struct ChatTask {
   Json variables = Json::object(); // more for the template
   Json schema;                     // the answer must be JSON of this schema; null: free text
   Generation generation;           // sampling, stop, limit (0: as the service has it), choices, top_logprobs
+  std::vector<std::string> documents;  // that the answer must rest on where the AI's rails ask for it; the model sees them as variables
 
   // prepare() fills in:
   std::string question;            // the user's last words
@@ -49,7 +50,10 @@ void read_response_format(const Json& format, ChatTask& task, const char* field_
 // a prompt that is too long.
 void prepare_chat(Service& service, ChatTask& task);
 // The input rails on what was asked: fills in question, guard and refusal. What goes on is task.question, masked where a rail says so.
-void check_question(Service& service, ChatTask& task, std::string question);
+// earlier: what the same person asked before, oldest first.
+void check_question(Service& service, ChatTask& task, std::string question, const std::vector<std::string>& earlier = {});
+// "documents": texts, or objects with "text" or "content", and "title". Those that the rails stop are left out.
+void read_documents(const Json& body, ChatTask& task);
 // The prompt as the model reads it, without rails: for counting tokens.
 std::string render_conversation(ChatTask& task);
 

@@ -165,6 +165,7 @@ void chat(Service& service, Call& call) {
   else if (whole_field(body, "top_logprobs", 0, 0, 20) > 0) refuse_field("top_logprobs", "\"top_logprobs\" needs \"logprobs\": true");
   read_tools(body, task);
   if (const Json* format = field(body, "response_format")) read_response_format(*format, task, "response_format");
+  read_documents(body, task);
   if (const Json* more = field(body, "chat_template_kwargs"); more && more->is_object()) task.variables = *more;
   if (field(body, "reasoning_effort")) task.variables["reasoning_effort"] = text_field(body, "reasoning_effort");
   prepare_chat(service, task);

@@ -115,5 +115,31 @@ TEST_F(GuardRoutes, CheckAndRoute) {
   EXPECT_TRUE(metadata["ais"][0]["report"]["guard"]["topic"].contains("off_topic_stopped"));
 }
 
+TEST_F(GuardRoutes, EveryRailAndStageIsShown) {
+  const json checked = ask("/v1/guard/check", {{"model", "trees"}, {"input", kNobody}});
+  EXPECT_EQ(checked["data"][0]["rails"][0]["rail"], "topic");
+  EXPECT_TRUE(checked["data"][0]["rails"][0]["found"].get<bool>());
+  EXPECT_TRUE(checked["data"][0]["rails"][0]["threshold"].is_number());
+  EXPECT_TRUE(ask("/v1/guard/check", {{"model", "trees"}, {"input", "and why?"}, {"earlier", {kTrees}}})["data"][0]["allowed"].get<bool>());
+  EXPECT_FALSE(ask("/v1/guard/check", {{"model", "trees"}, {"input", "and why?"}, {"earlier", {kNobody}}})["data"][0]["allowed"].get<bool>());
+  EXPECT_TRUE(ask("/v1/guard/check", {{"model", "trees"}, {"input", kNobody}, {"stage", "output"}})["data"][0]["allowed"].get<bool>()) << "no rail looks at output";
+  ask("/v1/guard/check", {{"model", "trees"}, {"input", "x"}, {"stage", "nowhere"}}, 400);
+  const json counts = ask("/v1/guard/counts/trees", json());
+  EXPECT_EQ(counts["data"][0]["rail"], "topic");
+  EXPECT_GE(counts["data"][0]["blocked"].get<int>(), 1);
+}
+
+TEST_F(GuardRoutes, ModerationsHaveOpenAisShape) {
+  const json answer = ask("/v1/moderations", {{"model", "omni-moderation-latest"}, {"input", {kShips, kNobody}}});
+  EXPECT_TRUE(answer["id"].get<std::string>().starts_with("modr-"));
+  ASSERT_EQ(answer["results"].size(), 2u);
+  EXPECT_FALSE(answer["results"][0]["flagged"].get<bool>());
+  EXPECT_TRUE(answer["results"][1]["flagged"].get<bool>());
+  EXPECT_TRUE(answer["results"][1]["categories"]["off_topic"].get<bool>());
+  EXPECT_GT(answer["results"][1]["category_scores"]["off_topic"].get<double>(), 0.5);
+  EXPECT_TRUE(answer["results"][0]["categories"]["hate"].is_null()) << "what is not judged is not called harmless";
+  ask("/v1/moderations", {{"input", {{{"type", "image_url"}}}}}, 400);
+}
+
 }  // namespace
 }  // namespace ingot
