@@ -15,81 +15,131 @@ constexpr int64_t kQuantDepth = 768;
 // 32 rows x 256 floats: 32 KiB.
 constexpr int64_t kFloatDepth = 256;
 
-struct QuantJob {
-  ElementType type;
-  const uint8_t* w;
-  int64_t stride, n, k, m;
-  const float* x;
-  float* y;
+// One product of a group: W and what its form needs of x.
+struct QuantPart {
+  const MatmulPart* what;
   cpu::QuantForm form;
+  int64_t stride;   // bytes of a row
+  int32_t* start;
+  float* sums;
+  int64_t units;    // panels, or groups where rows are streamed
+};
+
+struct QuantJob {
+  std::span<const QuantPart> parts;
+  int64_t k, m;
+  const float* x;
   const cpu::QuantKernels& kernels;
   int8_t* quants;
   float* scales;
-  int32_t* start;
-  float* sums;
-  int64_t panels, grab;
+  int64_t units, grab;
   std::atomic<int64_t> next{0};
 
   void quantize(int64_t i) {
-    int64_t blocks = k / 32, parts = i * blocks * form.sub;
-    cpu::quantize_activations(form, x + i * k, k, quants + i * k, scales + i * blocks, start + parts, sums + parts);
+    const int64_t blocks = k / 32;
+    const int32_t* done = nullptr;
+    for (const QuantPart& p : parts) {
+      if (p.start == done) continue;  // shares the form before it
+      done = p.start;
+      const int64_t at = i * blocks * p.form.sub;
+      cpu::quantize_activations(p.form, kernels.sums, x + i * k, k, quants + i * k, scales + i * blocks, p.start + at, p.sums + at);
+    }
   }
 
   void work() {
+    for (int64_t first; (first = next.fetch_add(grab, std::memory_order_relaxed)) < units;) {
+      int64_t last = std::min(units, first + grab), base = 0;
+      for (const QuantPart& p : parts) {
+        for (int64_t u = std::max(first, base); u < std::min(last, base + p.units); ++u) streams(p) ? stream(p, u - base) : panel(p, u - base);
+        base += p.units;
+      }
+    }
+  }
+
+  bool streams(const QuantPart& p) const { return p.what->interleaved && m <= kernels.stream_rows; }
+
+  void stream(const QuantPart& p, int64_t group) const {
+    const int64_t j = group * cpu::kGroupRows, n = p.what->n, bytes = p.stride * cpu::kGroupRows;
+    const cpu::Activations a = {quants, scales, p.start, p.sums, k, k / 32};
+    const uint8_t* w = static_cast<const uint8_t*>(p.what->interleaved) + group * bytes;
+    if (j + cpu::kGroupRows <= n) return kernels.stream(p.what->type, w, static_cast<int>(m), k / 32, a, p.what->y + j, n);
+    alignas(64) float edge[8 * 16];
+    kernels.stream(p.what->type, w, static_cast<int>(m), k / 32, a, edge, 16);
+    for (int64_t i = 0; i < m; ++i) std::copy_n(edge + i * 16, n - j, p.what->y + i * n + j);
+  }
+
+  void panel(const QuantPart& part, int64_t index) const {
     thread_local Workspace space;
-    const int64_t depth_max = std::min(kQuantDepth, k), blocks_max = depth_max / 32;
+    const cpu::QuantForm& form = part.form;
+    const int64_t n = part.what->n, depth_max = std::min(kQuantDepth, k), blocks_max = depth_max / 32;
     uint8_t* q = space.at_least<uint8_t>(static_cast<size_t>(depth_max * 32 + 2 * blocks_max * form.sub * 32 * 4));
     float* s = reinterpret_cast<float*>(q + depth_max * 32);
     float* mins = s + blocks_max * form.sub * 32;
     alignas(64) float edge[8 * 32];
-    for (int64_t first; (first = next.fetch_add(grab, std::memory_order_relaxed)) < panels;)
-      for (int64_t panel = first; panel < std::min(panels, first + grab); ++panel) {
-        const int64_t j = panel * cpu::kPanelRows;
-        const int rows_w = static_cast<int>(std::min<int64_t>(cpu::kPanelRows, n - j));
-        for (int64_t k0 = 0; k0 < k; k0 += kQuantDepth) {
-          const int64_t depth = std::min(kQuantDepth, k - k0), blocks = depth / 32;
-          kernels.pack(type, w + j * stride, stride, rows_w, k0, depth, stride * cpu::kPanelRows, q, s, form.minima ? mins : nullptr);
-          cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16};
-          for (int64_t i = 0; i < m; i += kernels.mr) {
-            const int rows = static_cast<int>(std::min<int64_t>(kernels.mr, m - i));
-            const int64_t at = i * (k / 32) + k0 / 32;
-            cpu::Activations a = {quants + i * k + k0, scales + at, start + at * form.sub, sums + at * form.sub, k, k / 32};
-            float* to = y + i * n + j;
-            if (rows_w == cpu::kPanelRows) {
-              kernels.tile(form, rows, blocks, p, a, to, n, k0 > 0);
-              continue;
-            }
-            if (k0 > 0)
-              for (int r = 0; r < rows; ++r) std::copy_n(to + r * n, rows_w, edge + r * 32);
-            kernels.tile(form, rows, blocks, p, a, edge, 32, k0 > 0);
-            for (int r = 0; r < rows; ++r) std::copy_n(edge + r * 32, rows_w, to + r * n);
-          }
+    const int64_t j = index * cpu::kPanelRows, groups = j + cpu::kGroupRows < n ? 2 : 1;
+    const int rows_w = static_cast<int>(std::min<int64_t>(cpu::kPanelRows, n - j));
+    for (int64_t k0 = 0; k0 < k; k0 += kQuantDepth) {
+      const int64_t depth = std::min(kQuantDepth, k - k0), blocks = depth / 32, group_bytes = part.stride * cpu::kGroupRows;
+      float* low = form.minima ? mins : nullptr;
+      if (part.what->interleaved)
+        kernels.expand(part.what->type, static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes, group_bytes,
+                       static_cast<int>(groups), k0, depth, q, s, low);
+      else
+        kernels.pack(part.what->type, static_cast<const uint8_t*>(part.what->w) + j * part.stride, part.stride, rows_w, k0, depth,
+                     part.stride * cpu::kPanelRows, q, s, low);
+      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16};
+      for (int64_t i = 0; i < m; i += kernels.mr) {
+        const int rows = static_cast<int>(std::min<int64_t>(kernels.mr, m - i));
+        const int64_t at = i * (k / 32) + k0 / 32;
+        cpu::Activations a = {quants + i * k + k0, scales + at, part.start + at * form.sub, part.sums + at * form.sub, k, k / 32};
+        float* to = part.what->y + i * n + j;
+        if (rows_w == groups * cpu::kGroupRows) {
+          kernels.tile(form, static_cast<int>(groups), rows, blocks, p, a, to, n, k0 > 0);
+          continue;
         }
+        if (k0 > 0)
+          for (int r = 0; r < rows; ++r) std::copy_n(to + r * n, rows_w, edge + r * 32);
+        kernels.tile(form, static_cast<int>(groups), rows, blocks, p, a, edge, 32, k0 > 0);
+        for (int r = 0; r < rows; ++r) std::copy_n(edge + r * 32, rows_w, to + r * n);
       }
+    }
   }
 };
 
-// Panels a thread takes at once: large enough to amortise the counter, small enough to balance.
-int64_t grab_size(int64_t panels, int threads) { return std::clamp<int64_t>(panels / (8 * threads), 1, 16); }
+// Units a thread takes at once: large enough to amortise the counter, small enough to balance.
+int64_t grab_size(int64_t units, int threads) { return std::clamp<int64_t>(units / (8 * threads), 1, 16); }
 
-void quant_matmul(ElementType type, const void* w, int64_t n, int64_t k, const float* x, int64_t m, float* y, ThreadTeam& team) {
+constexpr int kMostParts = 4;
+
+void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, int64_t m, ThreadTeam& team) {
   thread_local Workspace space;
-  const cpu::QuantForm form = cpu::quant_form(type);
-  const int64_t blocks = m * (k / 32), parts = blocks * form.sub;
-  int8_t* quants = space.at_least<int8_t>(static_cast<size_t>(m * k + blocks * 4 + parts * 8));
+  const cpu::QuantKernels& kernels = cpu::quant_kernels();
+  QuantPart parts[kMostParts];
+  const int64_t blocks = m * (k / 32);
+  int8_t* quants = space.at_least<int8_t>(static_cast<size_t>(m * k + blocks * 4 + static_cast<int64_t>(list.size()) * blocks * 2 * 8));
   float* scales = reinterpret_cast<float*>(quants + m * k);
-  int32_t* start = reinterpret_cast<int32_t*>(scales + blocks);
-  float* sums = reinterpret_cast<float*>(start + parts);
-  const int64_t panels = (n + cpu::kPanelRows - 1) / cpu::kPanelRows;
-  QuantJob job{type,   static_cast<const uint8_t*>(w), row_bytes(type, k), n,     k,    m,      x, y, form, cpu::quant_kernels(), quants,
-               scales, start,                          sums,               panels, grab_size(panels, team.size())};
+  auto* room = reinterpret_cast<int32_t*>(scales + blocks);
+  QuantJob job{{}, k, m, x, kernels, quants, scales, 0, 0};
+  int64_t size = 0;
+  for (size_t i = 0; i < list.size(); ++i) {
+    QuantPart& p = parts[i];
+    p = {&list[i], cpu::quant_form(list[i].type), row_bytes(list[i].type, k), room, reinterpret_cast<float*>(room + 2 * blocks), 0};
+    room += 4 * blocks;
+    if (i > 0 && list[i].type == list[i - 1].type) p.start = parts[i - 1].start, p.sums = parts[i - 1].sums;
+    const int64_t rows = job.streams(p) ? cpu::kGroupRows : cpu::kPanelRows;
+    p.units = (list[i].n + rows - 1) / rows;
+    job.units += p.units;
+    size += list[i].n * k * m;
+  }
+  job.parts = {parts, list.size()};
+  job.grab = grab_size(job.units, team.size());
   if (m * k > 65536)
     team.run([&job](int part, int parts_) {
       for (int64_t i = job.m * part / parts_; i < job.m * (part + 1) / parts_; ++i) job.quantize(i);
     });
   else
     for (int64_t i = 0; i < m; ++i) job.quantize(i);
-  if (n * k * m < 65536) return job.work();  // a wake-up costs more
+  if (size < 65536) return job.work();  // a wake-up costs more
   team.run([&job](int, int) { job.work(); });
 }
 
@@ -160,14 +210,45 @@ void float_matmul(ElementType type, const void* w, int64_t n, int64_t k, const f
 
 }  // namespace
 
+void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team) {
+  for (const MatmulPart& p : parts) row_bytes(p.type, k);  // refuses a broken block
+  if (m <= 0) return;
+  MatmulPart quantised[kMostParts];
+  size_t count = 0;
+  auto flush = [&] {
+    if (count) quant_matmul({quantised, count}, k, x, m, team);
+    count = 0;
+  };
+  for (const MatmulPart& p : parts) {
+    if (p.n <= 0) continue;
+    if (k == 0) {
+      std::fill_n(p.y, m * p.n, 0.0f);
+    } else if (block_length(p.type) == 1) {
+      float_matmul(p.type, p.w, p.n, k, x, m, p.y, team);
+    } else {
+      quantised[count++] = p;
+      if (count == kMostParts) flush();
+    }
+  }
+  flush();
+}
+
 void matmul(ElementType wtype, const void* w, int64_t n, int64_t k, const float* x, int64_t m, float* y, ThreadTeam& team) {
-  row_bytes(wtype, k);  // refuses a broken block
-  if (m <= 0 || n <= 0) return;
-  if (k == 0) return static_cast<void>(std::fill_n(y, m * n, 0.0f));
-  if (block_length(wtype) == 1)
-    float_matmul(wtype, w, n, k, x, m, y, team);
-  else
-    quant_matmul(wtype, w, n, k, x, m, y, team);
+  const MatmulPart part{wtype, w, nullptr, n, y};
+  matmul({&part, 1}, k, x, m, team);
+}
+
+bool can_interleave(ElementType type) { return block_length(type) > 1; }
+
+int64_t interleaved_bytes(ElementType type, int64_t n, int64_t k) { return (n + cpu::kGroupRows - 1) / cpu::kGroupRows * cpu::kGroupRows * row_bytes(type, k); }
+
+void interleave_groups(ElementType type, const void* w, int64_t n, int64_t k, int64_t first, int64_t last, void* out) {
+  const int64_t stride = row_bytes(type, k);
+  for (int64_t g = first; g < last; ++g) {
+    const int64_t row = g * cpu::kGroupRows;
+    cpu::quant_kernels().interleave(type, static_cast<const uint8_t*>(w) + row * stride, stride, static_cast<int>(std::min<int64_t>(cpu::kGroupRows, n - row)), k,
+                                    static_cast<uint8_t*>(out) + g * stride * cpu::kGroupRows);
+  }
 }
 
 }  // namespace ingot

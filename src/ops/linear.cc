@@ -91,6 +91,27 @@ Tensor embed(const Context& c, const Weight& table, std::span<const int32_t> ids
   return y;
 }
 
+void linears(const Context& c, Tensor x, std::span<const Linear> parts, Tensor* out) {
+  MatmulPart list[8];
+  const bool alone = c.tape || c.observe || parts.size() > std::size(list);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Weight& w = parts[i].weight;
+    if (alone || x.cols != w.cols) {
+      out[i] = linear(c, x, w, parts[i].bias);
+      continue;
+    }
+    out[i] = c.make(x.rows, w.rows);
+    list[i] = {w.type, w.data, w.interleaved_rows(), w.rows, out[i].data};
+  }
+  if (alone) return;
+  matmul({list, parts.size()}, x.cols, x.data, x.rows, c.team);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (const Weight& bias = parts[i].bias)
+      for (int64_t r = 0; r < out[i].rows; ++r) cpu::row_kernels().add(out[i].row(r), bias.f32(), out[i].row(r), out[i].cols);
+    if (parts[i].weight.low_rank) add_low_rank(c, x, *parts[i].weight.low_rank, out[i]);
+  }
+}
+
 Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
   if (x.cols != w.cols)
     bad_input("a matrix does not fit its input: " + std::to_string(w.cols) + " columns expected, " + std::to_string(x.cols) + " given",
@@ -101,7 +122,8 @@ Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
   if (trains) {
     product(c, Transpose::kNo, Transpose::kYes, x.rows, w.rows, w.cols, x.data, x.cols, w.f32(), w.cols, y.data, y.cols, false);
   } else {
-    matmul(w.type, w.data, w.rows, w.cols, x.data, x.rows, y.data, c.team);
+    const MatmulPart part{w.type, w.data, w.interleaved_rows(), w.rows, y.data};
+    matmul({&part, 1}, w.cols, x.data, x.rows, c.team);
   }
   if (bias)
     for (int64_t r = 0; r < y.rows; ++r) cpu::row_kernels().add(y.row(r), bias.f32(), y.row(r), y.cols);

@@ -2,6 +2,7 @@
 // tape. Row r of every result depends on row r (and what it attends to) alone, in an order that its company does not change.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -15,6 +16,19 @@ Tensor embed(const Context& c, const Weight& table, std::span<const int32_t> ids
 
 // x [n, in] W [out, in]^T -> [n, out], and W's low-rank part. bias may be empty. A frozen W may be of any stored type.
 Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias = {});
+
+// Several products of the same x. The same as one after the other; without a tape x is quantised once and the threads meet once.
+struct Linear {
+  const Weight& weight;
+  const Weight& bias;
+};
+void linears(const Context& c, Tensor x, std::span<const Linear> parts, Tensor* out);
+template <size_t N>
+std::array<Tensor, N> linears(const Context& c, Tensor x, const Linear (&parts)[N]) {
+  std::array<Tensor, N> out;
+  linears(c, x, parts, out.data());
+  return out;
+}
 
 Tensor add(const Context& c, Tensor a, Tensor b);
 Tensor scale(const Context& c, Tensor x, float by);

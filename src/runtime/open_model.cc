@@ -1,10 +1,13 @@
 #include "runtime/open_model.h"
 
+#include <vector>
+
 #include "core/error.h"
 #include "core/files.h"
 #include "formats/safetensors.h"
 #include "models/bert/sentence_encoder.h"
 #include "models/llama/llama_encoder.h"
+#include "ops/interleave.h"
 #include "runtime/model_store.h"
 
 namespace ingot {
@@ -36,6 +39,9 @@ LanguageModel open_model(const std::string& name) {
     out.model = Llama::load(file);
     out.tokenizer = Tokenizer::from_gguf(*file);
   }
+  auto weights = out.model->weights();
+  std::erase_if(weights, [&](const Weight* w) { return !out.model->config().tied && w->name == "token_embd.weight"; });  // only looked up
+  interleave(weights, default_team());
   out.chat_template = out.tokenizer->chat_template;
   out.ends = out.tokenizer->ends;
   return out;

@@ -10,6 +10,20 @@
 namespace ingot {
 namespace {
 
+// Where a block's f16 numbers stand.
+std::vector<int64_t> half_places(ElementType type) {
+  switch (type) {
+    case ElementType::kQ4_1:
+    case ElementType::kQ5_1:
+    case ElementType::kQ4_K:
+    case ElementType::kQ5_K: return {0, 2};
+    case ElementType::kQ2_K: return {80, 82};
+    case ElementType::kQ3_K: return {108};
+    case ElementType::kQ6_K: return {208};
+    default: return {0};
+  }
+}
+
 // Random blocks with sane scales: the bytes are any, the halves are set to small normal numbers.
 std::vector<uint8_t> random_weights(ElementType type, int64_t n, int64_t k, Random& random) {
   std::vector<uint8_t> w(static_cast<size_t>(n * row_bytes(type, k)));
@@ -22,20 +36,8 @@ std::vector<uint8_t> random_weights(ElementType type, int64_t n, int64_t k, Rand
     return w;
   }
   for (uint8_t& byte : w) byte = static_cast<uint8_t>(random.below(256));
-  auto half_places = [&]() -> std::vector<int64_t> {
-    switch (type) {
-      case ElementType::kQ4_1:
-      case ElementType::kQ5_1:
-      case ElementType::kQ4_K:
-      case ElementType::kQ5_K: return {0, 2};
-      case ElementType::kQ2_K: return {80, 82};
-      case ElementType::kQ3_K: return {108};
-      case ElementType::kQ6_K: return {208};
-      default: return {0};
-    }
-  }();
   for (int64_t at = 0; at < static_cast<int64_t>(w.size()); at += block_bytes(type))
-    for (int64_t place : half_places) {
+    for (int64_t place : half_places(type)) {
       uint16_t bits = f16_of_f32(static_cast<float>(0.01 + 0.02 * random.uniform()) * (random.below(2) ? 1.0f : -1.0f));
       std::memcpy(w.data() + at + place, &bits, 2);
     }
@@ -109,6 +111,91 @@ TEST_P(MatmulOfType, RowsAreTheSameAloneAndTogether) {
       matmul(type(), w.data(), n, k, x.data() + i * k, std::min<int64_t>(7, m - i), pieces.data() + i * n, three);
     EXPECT_EQ(together, alone);
     EXPECT_EQ(together, pieces);
+  });
+}
+
+// Interleaved rows are the same weights in another order: the same bits, streamed (few rows) or by panels, with a broken last group.
+TEST_P(MatmulOfType, InterleavedRowsGiveTheSameBits) {
+  if (!can_interleave(type())) GTEST_SKIP() << "float types are read as they are stored";
+  constexpr int64_t k = 1280;
+  Random random(7);
+  for (int64_t n : {1, 16, 83, 96}) {
+    std::vector<uint8_t> w = random_weights(type(), n, k, random);
+    std::vector<float> x = normals(9 * k, random);
+    on_every_target([&](Target) {
+      std::vector<uint8_t> laid(static_cast<size_t>(interleaved_bytes(type(), n, k)));
+      interleave_groups(type(), w.data(), n, k, 0, (n + 15) / 16, laid.data());
+      for (int threads : {1, 3}) {
+        ThreadTeam team(threads);
+        for (int64_t m = 1; m <= 9; ++m) {
+          std::vector<float> stored(static_cast<size_t>(m * n)), streamed(stored.size());
+          matmul(type(), w.data(), n, k, x.data(), m, stored.data(), team);
+          const MatmulPart part{type(), w.data(), laid.data(), n, streamed.data()};
+          matmul({&part, 1}, k, x.data(), m, team);
+          EXPECT_EQ(stored, streamed) << m << " x " << n;
+        }
+      }
+    });
+  }
+}
+
+// The largest weights against the largest x: 16-bit sums must not run over.
+TEST_P(MatmulOfType, ExtremesAreExact) {
+  if (block_length(type()) == 1) GTEST_SKIP() << "integers only";
+  constexpr int64_t n = 16, k = 256;
+  Random random(10);
+  ThreadTeam team(1);
+  for (int fill : {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80, 0x88, 0x77}) {
+    std::vector<uint8_t> w = random_weights(type(), n, k, random);
+    std::vector<float> row(k);
+    for (uint8_t& byte : w) byte = static_cast<uint8_t>(fill);
+    const uint16_t one = f16_of_f32(1);
+    for (int64_t at = 0; at < static_cast<int64_t>(w.size()); at += block_bytes(type()))
+      for (int64_t place : half_places(type())) std::memcpy(w.data() + at + place, &one, 2);
+    for (float sign : {1.0f, -1.0f}) {
+      std::vector<float> x(k, 127 * sign), y(n);
+      on_every_target([&](Target) {
+        matmul(type(), w.data(), n, k, x.data(), 1, y.data(), team);
+        for (int64_t j = 0; j < n; ++j) {
+          dequantize_row(type(), w.data() + j * row_bytes(type(), k), row.data(), k);
+          double want = 0, size = 0;
+          for (float v : row) want += 127.0 * static_cast<double>(sign * v), size += 127.0 * std::fabs(static_cast<double>(v));
+          EXPECT_NEAR(y[static_cast<size_t>(j)], want, 64 * 0x1p-24 * (size + 1)) << fill;
+        }
+      });
+    }
+  }
+}
+
+TEST(Matmul, ProductsOfOneInputAreTheSameTogetherAndApart) {
+  constexpr int64_t k = 512;
+  Random random(11);
+  const ElementType types[] = {ElementType::kQ4_K, ElementType::kQ4_K, ElementType::kQ6_K, ElementType::kF16, ElementType::kQ8_0, ElementType::kQ5_1};
+  const int64_t rows[] = {64, 40, 17, 24, 16, 33};
+  std::vector<float> x = normals(5 * k, random);
+  std::vector<std::vector<uint8_t>> w, laid;
+  for (int i = 0; i < 6; ++i) w.push_back(random_weights(types[i], rows[i], k, random));
+  on_every_target([&](Target) {
+    ThreadTeam team(2);
+    laid.clear();
+    for (size_t i = 0; i < 6; ++i) {
+      laid.emplace_back();
+      if (i % 2 || !can_interleave(types[i])) continue;
+      laid[i].resize(static_cast<size_t>(interleaved_bytes(types[i], rows[i], k)));
+      interleave_groups(types[i], w[i].data(), rows[i], k, 0, (rows[i] + 15) / 16, laid[i].data());
+    }
+    for (int64_t m : {1, 2, 5}) {
+      std::vector<std::vector<float>> together(6), apart(6);
+      std::vector<MatmulPart> parts;
+      for (size_t i = 0; i < 6; ++i) {
+        together[i].resize(static_cast<size_t>(m * rows[i]));
+        apart[i].resize(together[i].size());
+        parts.push_back({types[i], w[i].data(), laid[i].empty() ? nullptr : laid[i].data(), rows[i], together[i].data()});
+        matmul(types[i], w[i].data(), rows[i], k, x.data(), m, apart[i].data(), team);
+      }
+      matmul(parts, k, x.data(), m, team);
+      EXPECT_EQ(together, apart) << m;
+    }
   });
 }
 

@@ -2,9 +2,6 @@
 
 namespace ingot::cpu {
 
-const QuantKernels& quant_kernels_avx2() {
-  static constexpr QuantKernels kernels = {kRows, pack_panel, tile_256};
-  return kernels;
-}
+const QuantKernels& quant_kernels_avx2() { return kKernels256; }
 
 }  // namespace ingot::cpu

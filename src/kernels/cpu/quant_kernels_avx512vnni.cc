@@ -1,53 +1,11 @@
-#include <immintrin.h>
-
-#include <utility>
-
-#include "kernels/block_formats.h"
-#include "kernels/cpu/quant_lanes.h"
-
-namespace ingot::cpu {
-namespace {
-
-inline void load16(const uint8_t* base, const int64_t* offsets, V (&out)[4]) {
-  __m512i z[4];  // lane l of z[q] is row 4l + q
-  for (int q = 0; q < 4; ++q) {
-    auto row = [&](int r) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(base + offsets[r])); };
-    z[q] = _mm512_castsi128_si512(row(q));
-    z[q] = _mm512_inserti32x4(z[q], row(4 + q), 1);
-    z[q] = _mm512_inserti32x4(z[q], row(8 + q), 2);
-    z[q] = _mm512_inserti32x4(z[q], row(12 + q), 3);
-  }
-  __m512i a = _mm512_unpacklo_epi32(z[0], z[1]), b = _mm512_unpackhi_epi32(z[0], z[1]);
-  __m512i c = _mm512_unpacklo_epi32(z[2], z[3]), d = _mm512_unpackhi_epi32(z[2], z[3]);
-  out[0] = (V)_mm512_unpacklo_epi64(a, c);
-  out[1] = (V)_mm512_unpackhi_epi64(a, c);
-  out[2] = (V)_mm512_unpacklo_epi64(b, d);
-  out[3] = (V)_mm512_unpackhi_epi64(b, d);
-}
-
-inline VF halves(const V& bits) { return (VF)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)bits)); }
-
-inline V look_up(const V& nibbles) {
-  const __m128i table = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kNonLinear4)), _mm_set1_epi8(-128));
-  return (V)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), (__m512i)nibbles);
-}
-
-}  // namespace
-}  // namespace ingot::cpu
-
-#include "kernels/cpu/quant_pack.h"
+#include "kernels/cpu/quant_panel.h"
+#include "kernels/cpu/quant_stream.h"
 
 namespace ingot::cpu {
 namespace {
 
 // 6 x 2 integer and 6 x 2 float sums, 2 of W, 1 of x: 27 of 32 registers.
 constexpr int kRows = 6;
-
-int32_t four_bytes(const int8_t* p) {
-  int32_t word;
-  __builtin_memcpy(&word, p, 4);
-  return word;
-}
 
 template <int R, int Sub, bool Minima>
 void tile_rows(int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load) {
@@ -65,7 +23,7 @@ void tile_rows(int64_t blocks, const Panel& w, const Activations& x, float* y, i
       __m512i dot[R][2];
 #pragma GCC unroll 6
       for (int i = 0; i < R; ++i)
-        dot[i][0] = dot[i][1] = Minima ? _mm512_setzero_si512() : _mm512_set1_epi32(x.start[(i * x.scales_stride + b) * Sub + part]);
+        dot[i][0] = dot[i][1] = _mm512_set1_epi32(x.start[(i * x.scales_stride + b) * Sub + part]);
 #pragma GCC unroll 8
       for (int step = 0; step < 8 / Sub; ++step, q0 += 64, q1 += 64, xq += 4) {
         __m512i w0 = _mm512_load_si512(q0), w1 = _mm512_load_si512(q1);
@@ -113,15 +71,30 @@ void tile_form(int rows, int64_t blocks, const Panel& w, const Activations& x, f
   }
 }
 
-void tile(const QuantForm& form, int rows, int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load) {
-  if (form.sub == 1) return form.minima ? tile_form<1, true>(rows, blocks, w, x, y, ldy, load) : tile_form<1, false>(rows, blocks, w, x, y, ldy, load);
-  return form.minima ? tile_form<2, true>(rows, blocks, w, x, y, ldy, load) : tile_form<2, false>(rows, blocks, w, x, y, ldy, load);
+// With one group the second reads the first again and its results go nowhere.
+void tile(const QuantForm& form, int groups, int rows, int64_t blocks, const Panel& w, const Activations& x, float* y, int64_t ldy, bool load) {
+  Panel p = w;
+  alignas(64) float both[kRows * 32];
+  float* to = y;
+  if (groups == 1) {
+    p.quants_stride = p.scales_stride = 0;
+    to = both;
+    if (load)
+      for (int i = 0; i < rows; ++i) std::memcpy(both + 32 * i, y + i * ldy, 64), std::memcpy(both + 32 * i + 16, y + i * ldy, 64);
+  }
+  const int64_t ld = groups == 1 ? 32 : ldy;
+  if (form.sub == 1)
+    form.minima ? tile_form<1, true>(rows, blocks, p, x, to, ld, load) : tile_form<1, false>(rows, blocks, p, x, to, ld, load);
+  else
+    form.minima ? tile_form<2, true>(rows, blocks, p, x, to, ld, load) : tile_form<2, false>(rows, blocks, p, x, to, ld, load);
+  if (groups == 1)
+    for (int i = 0; i < rows; ++i) std::memcpy(y + i * ldy, both + 32 * i, 64);
 }
 
 }  // namespace
 
 const QuantKernels& quant_kernels_avx512vnni() {
-  static constexpr QuantKernels kernels = {kRows, pack_panel, tile};
+  static constexpr QuantKernels kernels = {kRows, kStreamRows, kSums, pack_panel, expand_panel, interleave, tile, stream};
   return kernels;
 }
 

@@ -5,9 +5,6 @@
 
 namespace ingot::cpu {
 
-const QuantKernels& quant_kernels_avxvnni() {
-  static constexpr QuantKernels kernels = {kRows, pack_panel, tile_256};
-  return kernels;
-}
+const QuantKernels& quant_kernels_avxvnni() { return kKernels256; }
 
 }  // namespace ingot::cpu
