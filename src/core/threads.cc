@@ -35,11 +35,14 @@ struct ThreadTeam::State {
   std::mutex callers;  // one loop at a time
   std::mutex mutex;
   std::condition_variable wake, done;
-  std::atomic<uint64_t> generation{0};
-  std::atomic<int> running{0};
+  // Each on a line of its own: both sides spin on them.
+  alignas(64) std::atomic<uint64_t> generation{0};
+  alignas(64) std::atomic<int> running{0};
+  alignas(64) std::atomic<int> sleepers{0};      // workers at `wake`
+  std::atomic<bool> caller_sleeps{false};        // the caller is at `done`
   const std::function<void(int, int)>* work = nullptr;
   std::exception_ptr error;
-  bool stop = false;
+  std::atomic<bool> stop{false};
 
   void call(int part, int parts) {
     try {
@@ -49,6 +52,21 @@ struct ThreadTeam::State {
       if (!error) error = std::current_exception();
     }
   }
+
+  // Until a generation other than `seen` begins. Steps of a decoder follow each other within microseconds, so a thread looks for a
+  // while before it sleeps; nobody takes a lock or asks the system on that path.
+  void await(uint64_t seen) {
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (generation.load(std::memory_order_acquire) != seen) return;
+      __builtin_ia32_pause();
+    }
+    std::unique_lock lock(mutex);
+    sleepers.fetch_add(1);
+    wake.wait(lock, [&] { return generation.load() != seen; });
+    sleepers.fetch_sub(1);
+  }
+
+  static constexpr int kSpins = 4000;  // some 50 to 100 microseconds
 };
 
 namespace {
@@ -59,19 +77,11 @@ ThreadTeam::ThreadTeam(int threads) : state_(new State) {
   for (int part = 1; part < threads; ++part) {
     state_->threads.emplace_back([s = state_, part, threads] {
       inside_team = true;
-      uint64_t seen = 0;
-      for (;;) {
-        // A short spin first: decode steps follow each other within microseconds.
-        for (int spin = 0; spin < 2000 && s->generation.load(std::memory_order_acquire) == seen; ++spin) __builtin_ia32_pause();
-        if (s->generation.load(std::memory_order_acquire) == seen) {
-          std::unique_lock lock(s->mutex);
-          s->wake.wait(lock, [&] { return s->stop || s->generation.load() != seen; });
-          if (s->stop) return;
-        }
-        seen = s->generation.load();
-        if (s->stop) return;
+      for (uint64_t seen = 0;; ++seen) {
+        s->await(seen);
+        if (s->stop.load()) return;
         s->call(part, threads);
-        if (s->running.fetch_sub(1) == 1) {
+        if (s->running.fetch_sub(1) == 1 && s->caller_sleeps.load()) {
           std::lock_guard lock(s->mutex);
           s->done.notify_one();
         }
@@ -99,22 +109,27 @@ void ThreadTeam::run(const std::function<void(int, int)>& fn) {
     for (int part = 0; part < parts; ++part) fn(part, parts);
     return;
   }
-  std::lock_guard caller(state_->callers);
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->work = &fn;
-    state_->error = nullptr;
-    state_->running = parts - 1;
-    state_->generation.fetch_add(1, std::memory_order_release);
+  State& s = *state_;
+  std::lock_guard caller(s.callers);
+  s.work = &fn;
+  s.error = nullptr;
+  s.running.store(parts - 1, std::memory_order_relaxed);
+  s.generation.fetch_add(1);  // before `sleepers` is read: a worker counts itself before it looks at the generation again
+  if (s.sleepers.load()) {
+    std::lock_guard lock(s.mutex);
+    s.wake.notify_all();
   }
-  state_->wake.notify_all();
   inside_team = true;
-  state_->call(0, parts);
+  s.call(0, parts);
   inside_team = false;
-  for (int spin = 0; spin < 2000 && state_->running.load(std::memory_order_acquire) != 0; ++spin) __builtin_ia32_pause();
-  std::unique_lock lock(state_->mutex);
-  state_->done.wait(lock, [&] { return state_->running.load() == 0; });
-  if (state_->error) std::rethrow_exception(state_->error);
+  for (int spin = 0; spin < State::kSpins && s.running.load(std::memory_order_acquire) != 0; ++spin) __builtin_ia32_pause();
+  if (s.running.load(std::memory_order_acquire) != 0) {
+    std::unique_lock lock(s.mutex);
+    s.caller_sleeps = true;  // before `running` is looked at again: the last worker counts down before it looks at this
+    s.done.wait(lock, [&] { return s.running.load() == 0; });
+    s.caller_sleeps = false;
+  }
+  if (s.error) std::rethrow_exception(s.error);
 }
 
 void ThreadTeam::parallel_for(size_t count, size_t grain, const std::function<void(size_t, size_t)>& fn) {
