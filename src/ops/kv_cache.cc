@@ -1,12 +1,14 @@
 #include "ops/kv_cache.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <string>
 
 #include "core/error.h"
 #include "kernels/cpu/row_kernels.h"
+#include "kernels/workspace.h"
 
 namespace ingot {
 
@@ -47,20 +49,37 @@ int32_t KvCache::copy(int32_t page) {
 namespace {
 
 template <typename T>
-void put(float value, T* to) {
-  if constexpr (sizeof(T) == 4) *to = value;
-  else cpu::row_kernels().to_f16(&value, to, 1);
-}
-
-template <typename T>
 void store_row(KvCache& cache, int64_t layer, int64_t group, const RowPlace& place, const float* k, const float* v, int64_t d) {
   int32_t page = place.pages[place.position / kCacheBlock], at = place.position % kCacheBlock;
   T* keys = reinterpret_cast<T*>(cache.keys(page, layer, group)) + at;
   T* values = reinterpret_cast<T*>(cache.values(page, layer, group)) + at * d;
-  for (int64_t i = 0; i < d; ++i) put(k[i], keys + i * kCacheBlock);
-  if constexpr (sizeof(T) == 4) std::memcpy(values, v, static_cast<size_t>(d) * sizeof(float));
-  else cpu::row_kernels().to_f16(v, values, d);
+  if constexpr (sizeof(T) == 4) {
+    for (int64_t i = 0; i < d; ++i) keys[i * kCacheBlock] = k[i];
+    std::memcpy(values, v, static_cast<size_t>(d) * sizeof(float));
+  } else {
+    thread_local Workspace space;
+    T* half = space.at_least<T>(static_cast<size_t>(d));
+    cpu::row_kernels().to_f16(k, half, d);
+    for (int64_t i = 0; i < d; ++i) keys[i * kCacheBlock] = half[i];
+    cpu::row_kernels().to_f16(v, values, d);
+  }
 }
+
+// Positions are taken in splits of this many blocks, each from scratch, and a row's splits are joined in rising order. So it makes no
+// difference whether one thread does them one after the other or several do them at once.
+constexpr int32_t kSplit = 8;
+
+// Up to 4 pairs of a row and a head that read the same keys and values: rows of a prompt, or heads of a group when there is one row.
+struct Lanes {
+  int count;
+  int32_t row[kAttentionRows], head[kAttentionRows];
+};
+
+// What a lane has seen so far: the largest score, the sum of exponentials relative to it, and of values weighted by them.
+struct Seen {
+  float peak[kAttentionRows], total[kAttentionRows];
+  float* out;  // [4][d]
+};
 
 struct Job {
   const Tensor &q, &y;
@@ -68,54 +87,83 @@ struct Job {
   int64_t layer, d, share, window;
   float scale;
   std::span<const RowPlace> places;
+
+  int32_t position(int32_t row) const { return places[static_cast<size_t>(row)].position; }
+  int32_t start(int32_t row) const { return window > 0 ? static_cast<int32_t>(std::max<int64_t>(0, position(row) + 1 - window)) : 0; }
 };
 
-// Rows [first, first+rows) of one sequence and all heads of one group.
-void attend_rows(const Job& job, int64_t first, int rows, int64_t group, float* room) {
+void scaled_queries(const Job& job, const Lanes& lanes, float* q) {
+  for (int r = 0; r < lanes.count; ++r) {
+    const float* from = job.q.row(lanes.row[r]) + lanes.head[r] * job.d;
+    for (int64_t i = 0; i < job.d; ++i) q[r * job.d + i] = from[i] * job.scale;
+  }
+}
+
+// Blocks [begin, end) from scratch.
+void attend_blocks(const Job& job, const Lanes& lanes, int64_t group, int32_t begin, int32_t end, const float* q, Seen& seen) {
   const auto& kernels = cpu::row_kernels();
-  const int64_t d = job.d;
-  const bool wide = job.cache.type() == CacheType::kF32;
-  // The first position that each row may see, and the blocks that any row sees.
-  int32_t start[kAttentionRows], begin = INT32_MAX, last = 0;
-  for (int r = 0; r < rows; ++r) {
-    int32_t position = job.places[static_cast<size_t>(first + r)].position;
-    start[r] = job.window > 0 ? static_cast<int32_t>(std::max<int64_t>(0, position + 1 - job.window)) : 0;
-    begin = std::min(begin, start[r]);
-    last = std::max(last, position);
+  std::fill_n(seen.peak, kAttentionRows, -INFINITY);
+  std::fill_n(seen.total, kAttentionRows, 0.0f);
+  std::fill_n(seen.out, lanes.count * job.d, 0.0f);
+  for (int32_t block = begin; block < end; ++block) {
+    int from[kAttentionRows], count[kAttentionRows], most = 0;
+    for (int r = 0; r < lanes.count; ++r) {
+      count[r] = std::clamp(job.position(lanes.row[r]) + 1 - block * kCacheBlock, 0, kCacheBlock);
+      from[r] = std::clamp(job.start(lanes.row[r]) - block * kCacheBlock, 0, kCacheBlock);
+      most = std::max(most, count[r] - from[r]);
+    }
+    if (most <= 0) continue;
+    int32_t page = job.places[static_cast<size_t>(lanes.row[0])].pages[block];
+    const std::byte *keys = job.cache.keys(page, job.layer, group), *values = job.cache.values(page, job.layer, group);
+    if (job.cache.type() == CacheType::kF32)
+      kernels.attend_f32(lanes.count, job.d, q, job.d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from, count,
+                         seen.peak, seen.total, seen.out, job.d);
+    else
+      kernels.attend_f16(lanes.count, job.d, q, job.d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), from,
+                         count, seen.peak, seen.total, seen.out, job.d);
   }
-  for (int64_t h = group * job.share; h < (group + 1) * job.share; ++h) {
-    float peak[kAttentionRows], total[kAttentionRows];
-    for (int r = 0; r < rows; ++r) {
-      peak[r] = -INFINITY, total[r] = 0;
-      const float* q = job.q.row(first + r) + h * d;
-      for (int64_t i = 0; i < d; ++i) room[r * d + i] = q[i] * job.scale;
-      std::memset(job.y.row(first + r) + h * d, 0, static_cast<size_t>(d) * sizeof(float));
+}
+
+// What `so_far` holds, and then what `next` does; a lane without a position in `next` stays as it is.
+void join(int lanes, int64_t d, Seen& so_far, const Seen& next) {
+  for (int r = 0; r < lanes; ++r) {
+    if (next.peak[r] == -INFINITY) continue;
+    float *out = so_far.out + r * d, *add = next.out + r * d;
+    if (so_far.peak[r] == -INFINITY) {
+      so_far.peak[r] = next.peak[r], so_far.total[r] = next.total[r];
+      std::copy_n(add, d, out);
+      continue;
     }
-    for (int32_t block = begin / kCacheBlock; block <= last / kCacheBlock; ++block) {
-      int from[kAttentionRows], count[kAttentionRows], most = 0;
-      for (int r = 0; r < rows; ++r) {
-        int32_t position = job.places[static_cast<size_t>(first + r)].position;
-        count[r] = std::clamp(position + 1 - block * kCacheBlock, 0, kCacheBlock);
-        from[r] = std::clamp(start[r] - block * kCacheBlock, 0, kCacheBlock);
-        most = std::max(most, count[r] - from[r]);
-      }
-      if (most <= 0) continue;
-      int32_t page = job.places[static_cast<size_t>(first)].pages[block];
-      const std::byte *keys = job.cache.keys(page, job.layer, group), *values = job.cache.values(page, job.layer, group);
-      float* out = job.y.row(first) + h * d;
-      if (wide)
-        kernels.attend_f32(rows, d, room, d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from, count,
-                           peak, total, out, job.y.cols);
-      else
-        kernels.attend_f16(rows, d, room, d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), from,
-                           count, peak, total, out, job.y.cols);
-    }
-    for (int r = 0; r < rows; ++r) {
-      float* out = job.y.row(first + r) + h * d;
-      float inverse = 1.0f / total[r];
-      for (int64_t i = 0; i < d; ++i) out[i] *= inverse;
-    }
+    const float high = std::max(so_far.peak[r], next.peak[r]), old = std::exp(so_far.peak[r] - high), fresh = std::exp(next.peak[r] - high);
+    so_far.peak[r] = high;
+    so_far.total[r] = so_far.total[r] * old + next.total[r] * fresh;
+    for (int64_t i = 0; i < d; ++i) out[i] = out[i] * old + add[i] * fresh;
   }
+}
+
+void write_result(const Job& job, const Lanes& lanes, const Seen& seen) {
+  for (int r = 0; r < lanes.count; ++r) {
+    float* to = job.y.row(lanes.row[r]) + lanes.head[r] * job.d;
+    const float inverse = 1.0f / seen.total[r];
+    for (int64_t i = 0; i < job.d; ++i) to[i] = seen.out[r * job.d + i] * inverse;
+  }
+}
+
+// A tile: up to 4 consecutive rows of one sequence; with a group, and its rows and heads in fours, a piece of work.
+struct Tile {
+  int32_t first, rows;
+  int32_t begin, end;  // the blocks that any row sees
+};
+
+Lanes lanes_of(const Tile& tile, int64_t group, int64_t share, int64_t piece) {
+  Lanes lanes{};
+  const int64_t all = tile.rows * share, first = piece * kAttentionRows;
+  lanes.count = static_cast<int>(std::min<int64_t>(kAttentionRows, all - first));
+  for (int r = 0; r < lanes.count; ++r) {
+    lanes.head[r] = static_cast<int32_t>(group * share + (first + r) / tile.rows);
+    lanes.row[r] = tile.first + static_cast<int32_t>((first + r) % tile.rows);
+  }
+  return lanes;
 }
 
 }  // namespace
@@ -133,24 +181,101 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
         else store_row<uint16_t>(cache, layer, g, places[r], kr, vr, d);
       }
   });
-  // Tiles of up to 4 consecutive rows of the same sequence, times groups, dealt to the team from the longest end.
-  thread_local std::vector<std::pair<int64_t, int>> tiles;
-  tiles.clear();
-  for (int64_t r = 0; r < q.rows;) {
-    int rows = 1;
-    while (rows < kAttentionRows && r + rows < q.rows && places[static_cast<size_t>(r + rows)].pages == places[static_cast<size_t>(r)].pages) ++rows;
-    tiles.push_back({r, rows});
-    r += rows;
-  }
   const Job job{q, y, cache, layer, d, share, window, scale, places};
-  float* room = c.arena.floats(c.team.size() * kAttentionRows * d);
+  thread_local std::vector<Tile> tiles;
+  tiles.clear();
+  int64_t pieces = 0, splits = 1;
+  for (int32_t r = 0; r < q.rows;) {
+    Tile tile{r, 1, job.start(r) / kCacheBlock, job.position(r) / kCacheBlock + 1};
+    while (tile.rows < kAttentionRows && r + tile.rows < q.rows && places[static_cast<size_t>(r + tile.rows)].pages == places[static_cast<size_t>(r)].pages) {
+      tile.begin = std::min(tile.begin, job.start(r + tile.rows) / kCacheBlock);
+      tile.end = std::max(tile.end, job.position(r + tile.rows) / kCacheBlock + 1);
+      ++tile.rows;
+    }
+    tiles.push_back(tile);
+    pieces = std::max(pieces, (tile.rows * share + kAttentionRows - 1) / kAttentionRows);
+    splits = std::max<int64_t>(splits, (tile.end + kSplit - 1) / kSplit);
+    r += tile.rows;
+  }
   const auto& list = tiles;
-  c.team.run([&](int part, int of) {
-    auto jobs = static_cast<int64_t>(list.size()) * groups;
-    for (int64_t i = part; i < jobs; i += of)
-      attend_rows(job, list[static_cast<size_t>(i / groups)].first, list[static_cast<size_t>(i / groups)].second, i % groups,
-                  room + part * kAttentionRows * d);
+  const int64_t units = static_cast<int64_t>(list.size()) * groups * pieces;  // a tile with fewer pieces has some empty ones
+  auto unit = [&](int64_t i, const Tile** tile, int64_t* group) {
+    *tile = &list[static_cast<size_t>(i / (groups * pieces))];
+    *group = i / pieces % groups;
+    const int64_t piece = i % pieces;
+    return piece * kAttentionRows < (*tile)->rows * share ? lanes_of(**tile, *group, share, piece) : Lanes{};
+  };
+  const int64_t lane_floats = kAttentionRows * d;
+  const auto mark = c.arena.mark();
+  std::atomic<int64_t> next{0};
+  if (splits == 1 || units >= 4 * c.team.size()) {
+    float* room = c.arena.floats(c.team.size() * 3 * lane_floats);
+    c.team.run([&](int part, int) {
+      float* own = room + part * 3 * lane_floats;
+      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < units;) {
+        const Tile* tile;
+        int64_t group;
+        const Lanes lanes = unit(units - 1 - i, &tile, &group);  // a prompt's last rows see most: they come first
+        if (!lanes.count) continue;
+        Seen all, one;
+        all.out = own + lane_floats, one.out = own + 2 * lane_floats;
+        scaled_queries(job, lanes, own);
+        int32_t split = tile->begin / kSplit;
+        attend_blocks(job, lanes, group, tile->begin, std::min(tile->end, (split + 1) * kSplit), own, all);
+        for (++split; split * kSplit < tile->end; ++split) {
+          attend_blocks(job, lanes, group, split * kSplit, std::min(tile->end, (split + 1) * kSplit), own, one);
+          join(lanes.count, d, all, one);
+        }
+        write_result(job, lanes, all);
+      }
+    });
+    c.arena.release(mark);
+    return y;
+  }
+  // Few rows over much context: the splits are shared out.
+  float* queries = c.arena.floats(units * lane_floats);
+  float* partial = c.arena.floats(units * splits * (lane_floats + 2 * kAttentionRows));
+  for (int64_t i = 0; i < units; ++i) {
+    const Tile* tile;
+    int64_t group;
+    scaled_queries(job, unit(i, &tile, &group), queries + i * lane_floats);
+  }
+  auto seen_of = [&](int64_t i, int64_t split) { return partial + (i * splits + split) * (lane_floats + 2 * kAttentionRows); };
+  c.team.run([&](int, int) {
+    for (int64_t w; (w = next.fetch_add(1, std::memory_order_relaxed)) < units * splits;) {
+      const Tile* tile;
+      int64_t group;
+      const int64_t i = w / splits;
+      const auto split = static_cast<int32_t>(w % splits);
+      const Lanes lanes = unit(i, &tile, &group);
+      float* at = seen_of(i, split);
+      Seen seen;
+      seen.out = at + 2 * kAttentionRows;
+      attend_blocks(job, lanes, group, std::max(tile->begin, split * kSplit), std::min(tile->end, (split + 1) * kSplit), queries + i * lane_floats, seen);
+      std::copy_n(seen.peak, kAttentionRows, at);
+      std::copy_n(seen.total, kAttentionRows, at + kAttentionRows);
+    }
   });
+  for (int64_t i = 0; i < units; ++i) {
+    const Tile* tile;
+    int64_t group;
+    const Lanes lanes = unit(i, &tile, &group);
+    if (!lanes.count) continue;
+    Seen all, one;
+    auto open = [&](Seen& seen, int64_t split) {
+      float* at = seen_of(i, split);
+      std::copy_n(at, kAttentionRows, seen.peak);
+      std::copy_n(at + kAttentionRows, kAttentionRows, seen.total);
+      seen.out = at + 2 * kAttentionRows;
+    };
+    open(all, 0);
+    for (int64_t split = 1; split < splits; ++split) {
+      open(one, split);
+      join(lanes.count, d, all, one);
+    }
+    write_result(job, lanes, all);
+  }
+  c.arena.release(mark);
   return y;
 }
 

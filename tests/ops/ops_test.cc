@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numbers>
 
+#include "core/random.h"
 #include "formats/gguf.h"
 #include "kernels/target.h"
 #include "ops/encoder_ops.h"
@@ -241,6 +242,63 @@ TEST_F(OpsTest, AWindowHidesWhatLiesBeforeItInEveryChunking) {
         ASSERT_NEAR(alone.row(seen - 1)[i], first[static_cast<size_t>(r * alone.cols + i)], 2e-6f) << "window " << window << " row " << r;
     }
   }
+}
+
+// Long enough for several splits: whole, one row at a time (splits shared out to the threads) and in odd chunks the bits are the same,
+// and they are what softmax says, in doubles.
+TEST(AttendCached, SplitsMakeNoDifference) {
+  constexpr int64_t n = 1150, d = 16, groups = 2, share = 2, heads = groups * share;
+  Random random(12);
+  auto normals = [&](int64_t count) {
+    std::vector<float> x(static_cast<size_t>(count));
+    for (float& v : x) v = static_cast<float>(random.normal());
+    return x;
+  };
+  std::vector<float> q = normals(n * heads * d), k = normals(n * groups * d), v = normals(n * groups * d);
+  const Target before = active_target();
+  for (Target target : available_targets()) {
+    force_target(target);
+    for (int64_t window : {0, 700}) {
+      std::vector<float> whole;
+      for (auto [chunk, threads] : {std::pair<int64_t, int>{n, 1}, {1, 3}, {37, 2}, {3, 8}}) {
+        ThreadTeam team(threads);
+        Arena arena;
+        Context c{team, arena};
+        KvCache cache(1, groups, d, CacheType::kF32, n / 64 + 1);
+        std::vector<int32_t> pages;
+        for (int64_t i = 0; i < n; i += 64) pages.push_back(cache.take());
+        std::vector<float> got;
+        // Few rows at a time only where they see more than one split; what is before goes in at once.
+        for (int64_t at = 0; at < n;) {
+          const int64_t rows = at < 1000 ? std::min<int64_t>(std::max<int64_t>(chunk, 1000), n) : std::min(chunk, n - at);
+          std::vector<RowPlace> places;
+          for (int64_t i = 0; i < rows; ++i) places.push_back({pages.data(), static_cast<int32_t>(at + i)});
+          auto slice = [&](std::vector<float>& x, int64_t width) { return Tensor{x.data() + at * width, nullptr, rows, width}; };
+          Tensor y = attend_cached(c, slice(q, heads * d), slice(k, groups * d), slice(v, groups * d), d, cache, 0, places, 0.2f, window);
+          got.insert(got.end(), y.data, y.data + y.size());
+          at += rows;
+        }
+        if (whole.empty()) whole = got;
+        EXPECT_EQ(whole, got) << target_name(target) << " chunks of " << chunk << ", window " << window;
+      }
+      for (int64_t r : {0, 63, 511, 512, 1023, 1149})
+        for (int64_t h : {0, 3}) {
+          const int64_t from = window ? std::max<int64_t>(0, r + 1 - window) : 0;
+          std::vector<double> score, want(d);
+          double total = 0;
+          for (int64_t p = from; p <= r; ++p) {
+            double sum = 0;
+            for (int64_t i = 0; i < d; ++i) sum += static_cast<double>(q[static_cast<size_t>((r * heads + h) * d + i)]) * static_cast<double>(k[static_cast<size_t>((p * groups + h / share) * d + i)]);
+            score.push_back(std::exp(sum * 0.2));
+            total += score.back();
+          }
+          for (int64_t p = from; p <= r; ++p)
+            for (int64_t i = 0; i < d; ++i) want[static_cast<size_t>(i)] += score[static_cast<size_t>(p - from)] / total * static_cast<double>(v[static_cast<size_t>((p * groups + h / share) * d + i)]);
+          for (int64_t i = 0; i < d; ++i) EXPECT_NEAR(whole[static_cast<size_t>((r * heads + h) * d + i)], want[static_cast<size_t>(i)], 2e-5) << r;
+        }
+    }
+  }
+  force_target(before);
 }
 
 TEST_F(OpsTest, HeadLoss) {

@@ -172,76 +172,101 @@ void to_f16(const float* x, uint16_t* y, int64_t n) {
   for (; i < n; ++i) y[i] = f16_of_f32(x[i]);
 }
 
-// R rows share the loads of keys and values; what a row computes does not depend on its company.
-template <int R, typename T>
-void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* first, const int* count,
-                 float* peak, float* total, float* out, int64_t out_stride) {
-  F16x score[R][4];
+// How many vectors of scores or values a row has at once: with 4 rows of 2 registers each AVX2's 16 are enough, AVX-512 has room for more.
+#if defined(__AVX512F__)
+constexpr int kAcross = 4;
+#else
+constexpr int kAcross = 1;
+#endif
+
+// scores[r][0, 16 N) = q[r] keys, one chain over d an element, whatever N and R are.
+template <int R, int N, typename T>
+void score_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, float (*scores)[kCacheBlock]) {
+  F16x sum[R][N];
+#pragma GCC unroll 4
   for (int r = 0; r < R; ++r)
-    for (int j = 0; j < 4; ++j) score[r][j] = zero();
+    for (int j = 0; j < N; ++j) sum[r][j] = zero();
   for (int64_t p = 0; p < d; ++p) {
-    F16x k[4] = {load(keys + p * 64), load(keys + p * 64 + 16), load(keys + p * 64 + 32), load(keys + p * 64 + 48)};
+    F16x k[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) k[j] = load(keys + p * kCacheBlock + 16 * j);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       F16x s = splat(q[r * q_stride + p]);
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) score[r][j] = fma(s, k[j], score[r][j]);
+      for (int j = 0; j < N; ++j) sum[r][j] = fma(s, k[j], sum[r][j]);
     }
   }
-  alignas(64) float weight[R][kCacheBlock];
-  int longest = 0;
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+    for (int j = 0; j < N; ++j) store(scores[r] + 16 * j, sum[r][j]);
+}
+
+// out[r][0, 16 N) += weights[r] values over positions [from, to), in rising order.
+template <int R, int N, typename T>
+void value_rows(int64_t d, int from, int to, const float (*weights)[kCacheBlock], const T* values, float* out, int64_t out_stride) {
+  F16x sum[R][N];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+    for (int j = 0; j < N; ++j) sum[r][j] = load(out + r * out_stride + 16 * j);
+  for (int at = from; at < to; ++at) {
+    F16x v[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) v[j] = load(values + at * d + 16 * j);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      F16x w = splat(weights[r][at]);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) sum[r][j] = fma(w, v[j], sum[r][j]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+    for (int j = 0; j < N; ++j) store(out + r * out_stride + 16 * j, sum[r][j]);
+}
+
+// R rows share the loads of keys and values; what a row computes does not depend on its company: positions beyond its own have the
+// weight 0, which changes no sum.
+template <int R, typename T>
+void attend_rows(int64_t d, const float* q, int64_t q_stride, const T* keys, const T* values, const int* first, const int* count,
+                 float* peak, float* total, float* out, int64_t out_stride) {
+  int lowest = kCacheBlock, longest = 0;
   for (int r = 0; r < R; ++r) {
-    for (int j = 0; j < 4; ++j) store(weight[r] + 16 * j, score[r][j]);
+    if (count[r] <= first[r]) continue;
+    if (first[r] < lowest) lowest = first[r];
+    if (count[r] > longest) longest = count[r];
+  }
+  alignas(64) float weight[R][kCacheBlock];
+  const int begin = lowest / (16 * kAcross) * (16 * kAcross);
+  for (int at = begin; at < longest; at += 16 * kAcross)
+    score_rows<R, kAcross>(d, q, q_stride, keys + at, reinterpret_cast<float(*)[kCacheBlock]>(&weight[0][at]));
+  for (int r = 0; r < R; ++r) {
     if (count[r] <= first[r]) {
       for (float& w : weight[r]) w = 0;
       continue;
     }
     for (int j = 0; j < first[r]; ++j) weight[r][j] = -INFINITY;
     for (int j = count[r]; j < kCacheBlock; ++j) weight[r][j] = -INFINITY;
-    if (count[r] > longest) longest = count[r];
     F16x top = largest(largest(load(weight[r]), load(weight[r] + 16)), largest(load(weight[r] + 32), load(weight[r] + 48)));
     float high = largest_lane(top);
     if (high < peak[r]) high = peak[r];
     if (high > peak[r]) {  // what was summed so far was relative to the old maximum
       float lower = peak[r] == -INFINITY ? 0.0f : std::exp(peak[r] - high);
       total[r] *= lower;
-      for (int64_t i = 0; i < d; ++i) out[r * out_stride + i] *= lower;
+      F16x by = splat(lower);
+      for (int64_t i = 0; i < d; i += 16) store(out + r * out_stride + i, mul(load(out + r * out_stride + i), by));
       peak[r] = high;
     }
     F16x by = splat(high), s = zero();
-    for (int j = 0; j < 4; ++j) {
-      store(weight[r] + 16 * j, exponential(sub(load(weight[r] + 16 * j), by)));
-    }
+    for (int j = 0; j < 4; ++j) store(weight[r] + 16 * j, exponential(sub(load(weight[r] + 16 * j), by)));
     for (int j = 0; j < first[r]; ++j) weight[r][j] = 0;
     for (int j = count[r]; j < kCacheBlock; ++j) weight[r][j] = 0;
     for (int j = 0; j < 4; ++j) s = add(s, load(weight[r] + 16 * j));
     total[r] += sum_lanes(s);
   }
-  // A row's sum always runs over whole blocks of positions, zeros included, so its order is its own.
   int64_t i = 0;
-  for (; i + 32 <= d; i += 32) {
-    F16x sum[R][2];
-    for (int r = 0; r < R; ++r) sum[r][0] = load(out + r * out_stride + i), sum[r][1] = load(out + r * out_stride + i + 16);
-    for (int j = 0; j < longest; ++j) {
-      F16x low = load(values + j * d + i), high = load(values + j * d + i + 16);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        F16x w = splat(weight[r][j]);
-        sum[r][0] = fma(w, low, sum[r][0]);
-        sum[r][1] = fma(w, high, sum[r][1]);
-      }
-    }
-    for (int r = 0; r < R; ++r)
-      if (count[r] > first[r]) store(out + r * out_stride + i, sum[r][0]), store(out + r * out_stride + i + 16, sum[r][1]);
-  }
-  for (; i + 16 <= d; i += 16) {
-    for (int r = 0; r < R; ++r) {
-      if (count[r] <= first[r]) continue;
-      F16x sum = load(out + r * out_stride + i);
-      for (int j = 0; j < longest; ++j) sum = fma(splat(weight[r][j]), load(values + j * d + i), sum);
-      store(out + r * out_stride + i, sum);
-    }
-  }
+  for (; i + 16 * kAcross <= d; i += 16 * kAcross) value_rows<R, kAcross>(d, lowest, longest, weight, values + i, out + i, out_stride);
+  for (; i < d; i += 16) value_rows<R, 1>(d, lowest, longest, weight, values + i, out + i, out_stride);
 }
 
 template <typename T>
