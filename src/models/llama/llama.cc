@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/sha256.h"
@@ -32,26 +33,36 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
     const LlamaLayer& l = layers_[static_cast<size_t>(i)];
     const Rope rope = rope_of(i);
     Tensor n = rms_norm(c, x, l.attention_norm, eps);
-    Tensor q = linear(c, n, l.query, l.query_bias), k = linear(c, n, l.key, l.key_bias), v = linear(c, n, l.value, l.value_bias);
+    auto [q, k, v] = linears(c, n, {{l.query, l.query_bias}, {l.key, l.key_bias}, {l.value, l.value_bias}});
     if (l.query_norm) q = rms_norm(c, q, l.query_norm, eps);
     if (l.key_norm) k = rms_norm(c, k, l.key_norm, eps);
     q = rotate(c, q, config_.head_size, rope, positions);
     k = rotate(c, k, config_.head_size, rope, positions);
     Tensor y = linear(c, attend(c, i, q, k, v), l.output, l.output_bias);
     if (l.attention_end_norm) y = rms_norm(c, y, l.attention_end_norm, eps);
-    x = add(c, x, y);
-    n = rms_norm(c, x, l.feed_norm, eps);
-    Tensor gate = linear(c, n, l.gate), up = linear(c, n, l.up);
+    Tensor middle = add(c, x, y);
+    n = rms_norm(c, middle, l.feed_norm, eps);
+    auto [gate, up] = linears(c, n, {{l.gate, {}}, {l.up, {}}});
     y = linear(c, config_.activation == Activation::kSilu ? swiglu(c, gate, up) : geglu(c, gate, up), l.down);
     if (l.feed_end_norm) y = rms_norm(c, y, l.feed_end_norm, eps);
-    return add(c, x, y);
+    return add(c, middle, y);
   };
   if (c.tape && c.recompute) {
     auto kept = std::make_shared<const std::vector<int32_t>>(positions.begin(), positions.end());
     for (int64_t i = 0; i < config_.layers; ++i)
       x = recomputed(c, x, [block, i, kept, attend](const Context& again, Tensor input) { return block(again, i, input, *kept, attend); });
   } else {
-    for (int64_t i = 0; i < config_.layers; ++i) x = block(c, i, x, positions, attend);
+    for (int64_t i = 0; i < config_.layers; ++i) {
+      const auto mark = c.arena.mark();
+      Tensor y = block(c, i, x, positions, attend);
+      if (c.tape) {
+        x = y;
+        continue;
+      }
+      // A layer's work is forgotten: the next one finds its memory in the cache.
+      std::memcpy(x.data, y.data, static_cast<size_t>(x.size()) * sizeof(float));
+      c.arena.release(mark);
+    }
   }
   return rms_norm(c, x, output_norm_, eps);
 }
