@@ -60,16 +60,26 @@ nlohmann::json quantised_rows(const MachineLimits& limits, ThreadTeam& team) {
   nlohmann::json rows = nlohmann::json::array();
   constexpr int64_t k = 2048, prompt = 256, prompt_n = 2048;
   std::vector<float> x(prompt * k, 0.5f), y;
-  for (ElementType type : {ElementType::kQ4_0, ElementType::kQ4_1, ElementType::kQ4_K, ElementType::kQ6_K, ElementType::kQ8_0,
-                           ElementType::kF16}) {
+  for (ElementType type : {ElementType::kQ4_0, ElementType::kQ4_1, ElementType::kQ4_K, ElementType::kQ5_K, ElementType::kQ6_K, ElementType::kQ8_0,
+                           ElementType::kIQ4_XS, ElementType::kF16}) {
     // As much as the read limit was measured on: with 75 MB a 32 MiB cache keeps a good part and the share passes 100 %.
     const int64_t n = (int64_t{1} << 29) / row_bytes(type, k);
     y.resize(static_cast<size_t>(std::max(n, prompt * prompt_n)));
     std::vector<uint8_t> w(static_cast<size_t>(n * row_bytes(type, k)), 0x21);
     std::string name(element_name(type));
-    double s = best_seconds([&] { matmul(type, w.data(), n, k, x.data(), 1, y.data(), team); });
+    // In the order that a model's weights are in once it is loaded.
+    std::vector<uint8_t> laid(can_interleave(type) ? static_cast<size_t>(interleaved_bytes(type, n, k)) : 0);
+    const MatmulPart decode{type, w.data(), laid.empty() ? nullptr : laid.data(), n, y.data()};
+    MatmulPart prefill = decode;
+    prefill.n = prompt_n;
+    if (!laid.empty())
+      team.run([&](int part, int parts) {
+        const int64_t groups = (n + 15) / 16;
+        interleave_groups(type, w.data(), n, k, groups * part / parts, groups * (part + 1) / parts, laid.data());
+      });
+    double s = best_seconds([&] { matmul({&decode, 1}, k, x.data(), 1, team); });
     rows.push_back(row(name + " decode", "1x" + std::to_string(n) + "x2048", static_cast<double>(w.size()) / s / 1e9, "GB/s", limits.read_gb_s));
-    s = best_seconds([&] { matmul(type, w.data(), prompt_n, k, x.data(), prompt, y.data(), team); });
+    s = best_seconds([&] { matmul({&prefill, 1}, k, x.data(), prompt, team); });
     bool integer = block_length(type) > 1;
     rows.push_back(row(name + " prefill", "256x2048x2048", 2.0 * prompt * prompt_n * k / s / 1e9, integer ? "GOP/s" : "GFLOP/s",
                        integer ? limits.int8_gop_s : limits.f32_gflop_s));
@@ -94,7 +104,7 @@ void print(const nlohmann::json& report) {
         std::printf("\nA share above 100 %% means that a limit was measured too low (a busy machine?): run it again.\n");
         break;
       }
-  if (report.contains("prefill")) std::printf("\n%s\n", report.dump(2).c_str());
+  if (report.contains("prefill")) print_model_bench(report);
 }
 
 struct Options {
@@ -137,6 +147,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--prompt", options->bench.prompt, "Tokens of prefill")->check(CLI::PositiveNumber);
   command->add_option("--decode", options->bench.decode, "Tokens to decode")->check(CLI::PositiveNumber);
   command->add_option("--batch", options->bench.batch, "Sequences decoded together, a list such as 1,16")->delimiter(',')->check(CLI::PositiveNumber);
+  command->add_option("--rounds", options->bench.rounds, "Times each figure is measured; the median is printed")->check(CLI::PositiveNumber);
   command->add_option("--threads", options->threads, "Threads to use")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options->json, "Print one JSON object");
   command->callback([options] { run(*options); });

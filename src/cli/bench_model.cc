@@ -1,7 +1,10 @@
 #include "cli/bench_model.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -19,6 +22,24 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// Bytes in memory now, those of mapped files apart; -1 where the system does not say.
+struct Memory {
+  int64_t own = -1, mapped = -1;
+};
+
+Memory memory_now() {
+  Memory found;
+  std::FILE* file = std::fopen("/proc/self/statm", "r");
+  if (!file) return found;
+  long long size, resident, shared;
+  if (std::fscanf(file, "%lld %lld %lld", &size, &resident, &shared) == 3) {
+    const int64_t page = sysconf(_SC_PAGESIZE);
+    found = {(resident - shared) * page, shared * page};
+  }
+  std::fclose(file);
+  return found;
+}
+
 // Sequences in one cache, advanced together.
 class Runner {
  public:
@@ -28,8 +49,8 @@ class Runner {
       for (int64_t i = 0; i < positions; i += 64) list.push_back(cache_.take());
   }
 
-  // `rows` tokens for every sequence from `position` on, and the logits of each one's last.
-  void pass(int64_t position, int64_t rows) {
+  // `rows` tokens for every sequence from `position` on; the logits of each one's last where `ends`.
+  void pass(int64_t position, int64_t rows, bool ends = true) {
     ids_.clear();
     places_.clear();
     for (auto& list : pages_)
@@ -41,10 +62,16 @@ class Runner {
     Context c{team_, arena_};
     Tensor hidden = model_.cached(c, ids_, places_, cache_);
     auto last = static_cast<int64_t>(pages_.size());
-    model_.logits(c, rows == 1 ? hidden : Tensor{hidden.row(hidden.rows - last), nullptr, last, hidden.cols});
+    if (ends) model_.logits(c, rows == 1 ? hidden : Tensor{hidden.row(hidden.rows - last), nullptr, last, hidden.cols});
     arena_.release(mark);
   }
+
+  // A prompt of `length` in chunks, as the engine takes it; its last token's logits.
+  void prefill(int64_t length, int64_t chunk) {
+    for (int64_t at = 0; at < length; at += chunk) pass(at, std::min(chunk, length - at), at + chunk >= length);
+  }
   size_t arena_bytes() const { return arena_.capacity_bytes(); }
+  int64_t cache_bytes() const { return cache_.pages() * cache_.page_bytes(); }
 
  private:
   const Llama& model_;
@@ -57,13 +84,13 @@ class Runner {
 };
 
 constexpr int64_t kChunk = 256;
-constexpr int kRounds = 5;
 
 }  // namespace
 
 nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits, ThreadTeam& team) {
   auto start = Clock::now();
   auto language = open_model(bench.model);
+  const double load = seconds_since(start);
   const Llama& model = *language.model;
   const LlamaConfig& c = model.config();
   const int64_t prompt = bench.prompt, decode = bench.decode;
@@ -73,12 +100,14 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
   Runner one(model, prompt + decode, 1, team);
   one.pass(0, 1);
   nlohmann::json out;
+  out["load_s"] = load;
   out["load_to_first_token_s"] = seconds_since(start);
-  std::vector<double> prefill, rest;
-  for (int round = 0; round < kRounds; ++round) {
+  std::vector<double> prefill, first, rest;
+  for (int round = 0; round < bench.rounds; ++round) {
     start = Clock::now();
-    for (int64_t at = 0; at < prompt; at += kChunk) one.pass(at, std::min(kChunk, prompt - at));
-    prefill.push_back(static_cast<double>(prompt) / seconds_since(start));
+    one.prefill(prompt, kChunk);
+    first.push_back(seconds_since(start));
+    prefill.push_back(static_cast<double>(prompt) / first.back());
     start = Clock::now();
     for (int64_t i = 0; i < decode; ++i) one.pass(prompt + i, 1);
     rest.push_back(static_cast<double>(decode) / seconds_since(start));
@@ -91,14 +120,16 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
   const double prefill_limit = (integer ? limits.int8_gop_s : limits.f32_gflop_s) * 1e9 / ops;
   auto figure = [](double rate, double limit) { return nlohmann::json{{"tokens_per_s", rate}, {"limit_tokens_per_s", limit}, {"share_of_limit", rate / limit}}; };
   out["prefill"] = figure(median(prefill), prefill_limit);
+  out["prefill"]["tokens"] = prompt;
+  out["time_to_first_token_s"] = median(first);
   out["decode"] = figure(median(rest), decode_limit);
+  out["decode"]["tokens"] = decode;
   out["batch"] = nlohmann::json::array();
   for (int sequences : bench.batch) {
     Runner many(model, prompt + decode, sequences, team);
-    const int64_t rows = std::max<int64_t>(1, kChunk / sequences);
-    for (int64_t at = 0; at < prompt; at += rows) many.pass(at, std::min(rows, prompt - at));
+    many.prefill(prompt, std::max<int64_t>(1, kChunk / sequences));
     std::vector<double> rates;
-    for (int round = 0; round < 3; ++round) {
+    for (int round = 0; round < std::min(3, bench.rounds); ++round) {
       start = Clock::now();
       for (int64_t i = 0; i < decode; ++i) many.pass(prompt + i, 1);
       rates.push_back(static_cast<double>(decode * sequences) / seconds_since(start));
@@ -108,9 +139,29 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
     entry["sequences"] = sequences;
     out["batch"].push_back(entry);
   }
+  const Memory memory = memory_now();
+  out["memory"] = {{"weights_bytes", model.weight_bytes()}, {"cache_bytes", one.cache_bytes()}, {"scratch_bytes", one.arena_bytes()},
+                   {"own_bytes", memory.own}, {"mapped_bytes", memory.mapped}};
   out["weights_bytes"] = model.weight_bytes();
   out["parameters"] = c.parameters();
   return out;
+}
+
+void print_model_bench(const nlohmann::json& report) {
+  auto line = [&](const std::string& name, const nlohmann::json& r) {
+    std::printf("%-22s %10.1f %10.1f %9.0f %%\n", name.c_str(), r["tokens_per_s"].get<double>(), r["limit_tokens_per_s"].get<double>(),
+                100 * r["share_of_limit"].get<double>());
+  };
+  std::printf("\n%-22s %10s %10s %11s\n", "model", "tokens/s", "limit", "share");
+  line("prefill " + std::to_string(report["prefill"]["tokens"].get<int64_t>()), report["prefill"]);
+  line("decode " + std::to_string(report["decode"]["tokens"].get<int64_t>()), report["decode"]);
+  for (const auto& entry : report["batch"]) line("batch of " + std::to_string(entry["sequences"].get<int>()), entry);
+  std::printf("\nload %.3f s, to the first token of one %.3f s, of the prompt %.3f s\n", report["load_s"].get<double>(),
+              report["load_to_first_token_s"].get<double>(), report["time_to_first_token_s"].get<double>());
+  const auto& m = report["memory"];
+  auto megabytes = [&](const char* name) { return m[name].get<double>() / 1e6; };
+  std::printf("memory: weights %.0f MB; the process holds %.0f MB of its own and %.0f MB of mapped files\n", megabytes("weights_bytes"), megabytes("own_bytes"),
+              megabytes("mapped_bytes"));
 }
 
 }  // namespace ingot

@@ -14,11 +14,12 @@ struct ModelBench {
   std::string model;       // a file
   int prompt = 512;        // tokens of prefill
   int decode = 64;         // tokens decoded after it
+  int rounds = 5;          // the figures are medians
   std::vector<int> batch;  // numbers of sequences decoded together
 };
 
-// {"prefill": {...}, "decode": {...}, "batch": [...]}, each with tokens_per_s and share_of_limit.
-// Throws Error (environment) while the runtime that it drives is not part of the build.
+// {"prefill": {...}, "decode": {...}, "batch": [...]}, each with tokens_per_s and share_of_limit; times and memory.
 nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits, ThreadTeam& team);
+void print_model_bench(const nlohmann::json& report);
 
 }  // namespace ingot

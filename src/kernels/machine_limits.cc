@@ -1,10 +1,12 @@
 #include "kernels/machine_limits.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <memory>
+#include <new>
 
 #include "kernels/target.h"
 
@@ -43,32 +45,40 @@ double best_rate(double (*loop)(long), ThreadTeam& team) {
   return best;
 }
 
+// Two lines of 16-byte vectors a step: what limits is memory, not the instructions.
+typedef uint64_t Pair __attribute__((vector_size(16)));
+
 uint64_t sum_words(const uint64_t* p, const uint64_t* end) {
-  uint64_t sum[8] = {};
-  for (; p < end; p += 8) {
-    __builtin_prefetch(p + 256);
-    for (int i = 0; i < 8; ++i) sum[i] += p[i];
+  Pair sum[8] = {};
+  for (; p < end; p += 16) {
+    __builtin_prefetch(p + 512);
+    __builtin_prefetch(p + 520);
+    for (int i = 0; i < 8; ++i) sum[i] += reinterpret_cast<const Pair*>(p)[i];
   }
   for (int i = 1; i < 8; ++i) sum[0] += sum[i];
-  return sum[0];
+  return sum[0][0] + sum[0][1];
 }
 
 double read_rate(ThreadTeam& team) {
   constexpr size_t kWords = size_t{1} << 26;  // 512 MiB, beyond any shared cache
-  std::unique_ptr<uint64_t[]> words(new uint64_t[kWords]);
-  auto share = [&](int part, int parts) { return kWords / 8 * static_cast<size_t>(part) / static_cast<size_t>(parts) * 8; };
+  void* memory = mmap(nullptr, kWords * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  madvise(memory, kWords * 8, MADV_HUGEPAGE);  // as the weights are: else the address cache limits
+  auto* words = static_cast<uint64_t*>(memory);
+  auto share = [&](int part, int parts) { return kWords / 16 * static_cast<size_t>(part) / static_cast<size_t>(parts) * 16; };
   team.run([&](int part, int parts) {
-    std::memset(words.get() + share(part, parts), 1, (share(part + 1, parts) - share(part, parts)) * 8);
+    std::memset(words + share(part, parts), 1, (share(part + 1, parts) - share(part, parts)) * 8);
   });
   double best = 0;
-  for (int run = 0; run < 4; ++run) {
+  for (int run = 0; run < 5; ++run) {
     auto start = Clock::now();
     team.run([&](int part, int parts) {
-      volatile uint64_t sink = sum_words(words.get() + share(part, parts), words.get() + share(part + 1, parts));
+      volatile uint64_t sink = sum_words(words + share(part, parts), words + share(part + 1, parts));
       (void)sink;
     });
     best = std::max(best, static_cast<double>(kWords) * 8 / seconds_since(start) / 1e9);
   }
+  munmap(memory, kWords * 8);
   return best;
 }
 
