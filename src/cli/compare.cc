@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -36,7 +37,7 @@ struct Contestant {
   std::unique_ptr<Conversation> talk;
 
   explicit Contestant(const std::string& what) : name(what) {
-    if (looks_like_archive(what)) {
+    if (std::filesystem::is_regular_file(what) && looks_like_archive(what)) {
       ai = Ai::open(what);
     } else {
       talk = std::make_unique<Conversation>(what);

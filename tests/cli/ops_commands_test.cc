@@ -80,6 +80,7 @@ TEST_F(OpsCommands, KeepsAndNamesModels) {
   EXPECT_EQ(ingot("remove tiny").code, 3);
   EXPECT_THAT(ingot("pull smollm2-135m-instruct --offline").out, HasSubstr("--offline forbids"));
   EXPECT_THAT(ingot("chat ingot-base -p hello").out, HasSubstr("ingot pull smollm2-135m-instruct"));
+  EXPECT_THAT(ingot("compare ingot-base ingot-base /dev/null").out, HasSubstr("ingot pull smollm2-135m-instruct"));
 }
 
 TEST_F(OpsCommands, CostAndLogSayWhenThereIsNothing) {
