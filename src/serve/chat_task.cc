@@ -206,7 +206,7 @@ void fit_context(const ServedModel& model, Generation& generation, int64_t other
   if (prompt >= context)
     refuse_field("messages", fmt::format("the prompt has {} tokens; the context of \"{}\" holds {}, with at least one token of the answer", prompt, model.name, context),
                  "context_length_exceeded");
-  if (generation.limit <= 0) generation.limit = otherwise;
+  if (generation.limit <= 0) generation.limit = model.answer_tokens > 0 ? model.answer_tokens : otherwise;
   generation.limit = std::min(generation.limit, context - prompt);
 }
 
@@ -214,6 +214,8 @@ namespace {
 
 std::string render_chat(ChatTask& task) {
   const ServedModel& model = *task.model;
+  if (!model.system.empty() && std::none_of(task.messages.begin(), task.messages.end(), [](const Json& m) { return m["role"] == "system"; }))
+    task.messages.insert(task.messages.begin(), Json{{"role", "system"}, {"content", model.system}});
   if (!model.chat) throw Refusal{400, model.chat_fault + "; use /v1/completions", "no_chat_template", "model"};
   const Tokenizer& tokenizer = model.engine->tokenizer();
   const std::string& source = model.chat_source;

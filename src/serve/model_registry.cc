@@ -63,10 +63,15 @@ struct ModelRegistry::Entry {
   std::shared_ptr<const ServedModel> loaded;
   uint64_t used = 0;
 
+  bool talks() const { return ai && kind == "chat"; }
+  bool leaves() const { return !ai || talks(); }  // what only ranks is small, and stays
+
   void take(std::shared_ptr<const Ai> next) {
     ai = std::move(next);
     kind = ai->kind();
     hash = ai->hash();
+    loaded = nullptr;
+    if (talks()) return;  // its engine is made when it is first asked
     auto model = std::make_shared<ServedModel>();
     model->name = name;
     model->kind = kind;
@@ -110,7 +115,7 @@ void ModelRegistry::add(const std::string& what) {
     entry->name = name.empty() ? ai->name() : name;
     entry->path = source;
     entry->created = modified(source);
-    entry->bytes = size_on_disk(source);
+    entry->bytes = size_on_disk(source) + (ai->kind() == "chat" ? options_.cache_bytes : 0);
     entry->take(std::move(ai));
     return insert(std::move(entry));
   }
@@ -150,7 +155,7 @@ void ModelRegistry::make_room(int64_t bytes, const Entry& for_whom) {
     for (const auto& entry : entries_) {
       if (!entry->loaded) continue;
       used += entry->bytes;
-      if (!entry->ai && entry->loaded.use_count() == 1 && (!oldest || entry->used < oldest->used)) oldest = entry.get();
+      if (entry->leaves() && entry->loaded.use_count() == 1 && (!oldest || entry->used < oldest->used)) oldest = entry.get();
     }
     if (used + bytes <= options_.memory_bytes) return;
     if (!oldest)
@@ -163,14 +168,18 @@ void ModelRegistry::make_room(int64_t bytes, const Entry& for_whom) {
 
 void ModelRegistry::open_language(ServedModel& model, const std::string& what) const {
   LanguageModel language = open_model(what);
-  model.tokenizer = language.tokenizer;
-  model.encoder = make_llama_encoder(language.model, language.tokenizer, model.hash);
-  model.chat_source = language.chat_template;
-  if (language.chat_template.empty()) {
+  open_engine(model, language.model, language.tokenizer, language.chat_template);
+}
+
+void ModelRegistry::open_engine(ServedModel& model, std::shared_ptr<const Llama> llama, std::shared_ptr<const Tokenizer> tokenizer, const std::string& chat_template) const {
+  model.tokenizer = tokenizer;
+  model.encoder = make_llama_encoder(llama, tokenizer, model.hash);
+  model.chat_source = chat_template;
+  if (chat_template.empty()) {
     model.chat_fault = fmt::format("\"{}\" has no chat template: it was not made for conversation", model.name);
   } else {
     try {
-      model.chat = std::make_shared<const ChatTemplate>(language.chat_template, model.name);
+      model.chat = std::make_shared<const ChatTemplate>(chat_template, model.name);
     } catch (const Error& error) {
       model.chat_fault = error.what();
     }
@@ -179,7 +188,7 @@ void ModelRegistry::open_language(ServedModel& model, const std::string& what) c
   engine.cache_bytes = options_.cache_bytes;
   engine.context = options_.context;
   engine.running = options_.running;
-  model.engine = std::make_shared<Engine>(language.model, language.tokenizer, default_team(), engine);
+  model.engine = std::make_shared<Engine>(std::move(llama), std::move(tokenizer), default_team(), engine);
 }
 
 std::shared_ptr<const ServedModel> ModelRegistry::acquire(const std::string& name) {
@@ -203,7 +212,19 @@ std::shared_ptr<const ServedModel> ModelRegistry::acquire(const std::string& nam
   model->created = entry->created;
   model->bytes = entry->bytes;
   model->hash = entry->hash.empty() ? fingerprint(entry->path) : entry->hash;
-  if (is_sentence_encoder(entry->path)) {
+  std::shared_ptr<const Ai> ai;
+  {
+    std::lock_guard lock(mutex_);
+    ai = entry->ai;
+    if (ai) model->hash = entry->hash;
+  }
+  if (ai) {
+    const ChatAi& chat = ai->chat();
+    model->ai = ai;
+    model->system = chat.system;
+    model->answer_tokens = chat.max_tokens;
+    open_engine(*model, chat.model(), chat.base->tokenizer, chat.base->tokenizer->chat_template);
+  } else if (is_sentence_encoder(entry->path)) {
     model->kind = entry->kind = "encoder";
     model->encoder = open_encoder(entry->opened_as);
     model->tokenizer = Tokenizer::from_json(read_file(entry->path / "tokenizer.json"), (entry->path / "tokenizer.json").string());
@@ -212,6 +233,7 @@ std::shared_ptr<const ServedModel> ModelRegistry::acquire(const std::string& nam
   }
   options_.log(fmt::format("{} is loaded", entry->name));
   std::lock_guard lock(mutex_);
+  if (entry->ai != ai) return model;  // replaced meanwhile: this answer is the old version's, the next is not
   entry->hash = model->hash;
   entry->loaded = model;
   return model;

@@ -16,6 +16,7 @@ class Ai;
 class ChatTemplate;
 class ConstraintFactory;
 class Engine;
+class Llama;
 class TextEncoder;
 class Tokenizer;
 
@@ -27,6 +28,8 @@ struct ServedModel {
   int64_t created = 0;     // seconds since 1970: the file's time
   int64_t bytes = 0;       // that it may take of the memory
   std::shared_ptr<const Ai> ai;               // null: a plain model
+  std::string system;                         // put before conversations that bring no system message
+  int64_t answer_tokens = 0;                  // of an answer whose request names no limit; 0: as the service has it
   std::shared_ptr<Engine> engine;             // null: does not generate
   std::shared_ptr<const ChatTemplate> chat;   // null: cannot converse, chat_fault says why
   std::string chat_fault, chat_source;        // the template's text
@@ -78,6 +81,7 @@ class ModelRegistry {
   struct Entry;
   Entry& find(const std::string& name) const;  // REQUIRES: mutex_ is held
   void insert(std::shared_ptr<Entry> entry);
+  void open_engine(ServedModel& model, std::shared_ptr<const Llama> llama, std::shared_ptr<const Tokenizer> tokenizer, const std::string& chat_template) const;
   void open_language(ServedModel& model, const std::string& what) const;
   void make_room(int64_t bytes, const Entry& for_whom);
 
