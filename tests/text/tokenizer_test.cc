@@ -131,7 +131,7 @@ TEST(Tokenizer, PiecesAreRawBytes) {
 
 TEST(Tokenizer, LongTextWithoutSpacesIsNotQuadratic) {
   std::string text;
-  for (int i = 0; i < 400000; ++i) text += static_cast<char>('a' + i * 7919 % 26);
+  for (int64_t i = 0; i < 400000; ++i) text += static_cast<char>('a' + i * 7919 % 26);
   for (const char* name : {"gpt2", "gemma", "xlm-r", "bert", "sentencepiece bpe"}) {
     const std::clock_t start = std::clock();
     EXPECT_FALSE(tokenizer_of(named(name))->encode(text).empty());
