@@ -21,7 +21,8 @@ double LlamaConfig::training_flops(int64_t length) const {
   return 6.0 * static_cast<double>(products) + 12.0 * static_cast<double>(layers * length * heads * head_size);
 }
 
-Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> positions, const Attention& attend) const {
+Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> positions, const Attention& attend,
+                    std::span<const AdapterRows> adapters) const {
   for (int32_t id : ids)
     if (id < 0 || id >= config_.vocab)
       bad_input("token " + std::to_string(id) + " is not in the vocabulary of " + std::to_string(config_.vocab), "model",
@@ -29,21 +30,29 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
   const float eps = config_.epsilon;
   Tensor x = embed(c, embedding_, ids);
   if (config_.embedding_scale != 1) x = scale(c, x, config_.embedding_scale);
-  auto block = [this, eps](const Context& c, int64_t i, Tensor x, std::span<const int32_t> positions, const Attention& attend) {
+  auto block = [this, eps, adapters](const Context& c, int64_t i, Tensor x, std::span<const int32_t> positions, const Attention& attend) {
     const LlamaLayer& l = layers_[static_cast<size_t>(i)];
     const Rope rope = rope_of(i);
     Tensor n = rms_norm(c, x, l.attention_norm, eps);
     auto [q, k, v] = linears(c, n, {{l.query, l.query_bias}, {l.key, l.key_bias}, {l.value, l.value_bias}});
+    adapt(c, adapters, i, LoraTarget::kQuery, n, q, l.query_bias);
+    adapt(c, adapters, i, LoraTarget::kKey, n, k, l.key_bias);
+    adapt(c, adapters, i, LoraTarget::kValue, n, v, l.value_bias);
     if (l.query_norm) q = rms_norm(c, q, l.query_norm, eps);
     if (l.key_norm) k = rms_norm(c, k, l.key_norm, eps);
     q = rotate(c, q, config_.head_size, rope, positions);
     k = rotate(c, k, config_.head_size, rope, positions);
-    Tensor y = linear(c, attend(c, i, q, k, v), l.output, l.output_bias);
+    Tensor attended = attend(c, i, q, k, v), y = linear(c, attended, l.output, l.output_bias);
+    adapt(c, adapters, i, LoraTarget::kOutput, attended, y, l.output_bias);
     if (l.attention_end_norm) y = rms_norm(c, y, l.attention_end_norm, eps);
     Tensor middle = add(c, x, y);
     n = rms_norm(c, middle, l.feed_norm, eps);
     auto [gate, up] = linears(c, n, {{l.gate, {}}, {l.up, {}}});
-    y = linear(c, config_.activation == Activation::kSilu ? swiglu(c, gate, up) : geglu(c, gate, up), l.down);
+    adapt(c, adapters, i, LoraTarget::kGate, n, gate);
+    adapt(c, adapters, i, LoraTarget::kUp, n, up);
+    Tensor inner = config_.activation == Activation::kSilu ? swiglu(c, gate, up) : geglu(c, gate, up);
+    y = linear(c, inner, l.down);
+    adapt(c, adapters, i, LoraTarget::kDown, inner, y);
     if (l.feed_end_norm) y = rms_norm(c, y, l.feed_end_norm, eps);
     return add(c, middle, y);
   };
@@ -82,13 +91,13 @@ Rope Llama::rope_of(int64_t layer) const {
 }
 
 Tensor Llama::cached(const Context& c, std::span<const int32_t> ids, std::span<const RowPlace> places, KvCache& cache,
-                     std::span<const AdapterRows>) const {
+                     std::span<const AdapterRows> adapters) const {
   thread_local std::vector<int32_t> positions;
   positions.clear();
   for (const RowPlace& place : places) positions.push_back(place.position);
   return trunk(c, ids, positions, [&](const Context& c, int64_t layer, Tensor q, Tensor k, Tensor v) {
     return attend_cached(c, q, k, v, config_.head_size, cache, layer, places, config_.query_scale(), config_.window_of(layer));
-  });
+  }, adapters);
 }
 
 Tensor Llama::dense(const Context& c, std::span<const int32_t> ids, int64_t length) const {

@@ -78,7 +78,8 @@ class Llama {
   // What attention reads: given a layer and its rotated q, k and v, the result [n, heads * head_size].
   using Attention = std::function<Tensor(const Context& c, int64_t layer, Tensor q, Tensor k, Tensor v)>;
   // ids and positions, one a row -> [n, width] after the last norm.
-  Tensor trunk(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> positions, const Attention& attend) const;
+  Tensor trunk(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> positions, const Attention& attend,
+               std::span<const AdapterRows> adapters = {}) const;
   Tensor logits(const Context& c, Tensor hidden) const;
   const Weight& head() const { return config_.tied ? embedding_ : output_; }
 
@@ -92,6 +93,7 @@ class Llama {
 
   const LlamaConfig& config() const { return config_; }
   const std::vector<LlamaLayer>& layers() const { return layers_; }
+  const LlamaLayer& layer(int64_t i) const { return layers_[static_cast<size_t>(i)]; }
   Rope rope_of(int64_t layer) const;
   const std::shared_ptr<const Gguf>& file() const { return file_; }  // null unless it came from one
   std::vector<Weight*> weights();  // all that are present, in a fixed order

@@ -1,18 +1,57 @@
-// LoRA (Hu 2021) at run time: low-rank products beside the base model's, applied without changing it.
+// LoRA (Hu 2021) and DoRA (Liu 2024) at run time: low-rank products beside the base model's, applied without changing it.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <span>
+#include <string>
+#include <vector>
+
+#include "ops/context.h"
+#include "ops/weight.h"
 
 namespace ingot {
 
+class Gguf;
+class Llama;
+
+enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
+inline constexpr int kLoraTargets = 7;
+
+// For one matrix [out, in] of one layer: y becomes factor * (W x) + up^T (down x) (+ bias).
+struct LoraPart {
+  int64_t rank = 0, in = 0, out = 0;
+  std::vector<float> down;    // [rank, in]
+  std::vector<float> up;      // [rank, out]: B transposed, times alpha / rank (or its root) and the factor
+  std::vector<float> factor;  // [out], DoRA's magnitudes over the norms of W + BA; empty: 1
+};
+
+// Immutable; any thread.
 class LoraAdapter {
  public:
-  uint64_t serial() const { return serial_; }  // of this process, never 0 and never given twice
+  // A folder as PEFT saves it (adapter_config.json, adapter_model.safetensors) or a GGUF file of type adapter. Throws Error (input)
+  // naming the tensor or key that does not fit the base, or what is not supported.
+  static std::shared_ptr<const LoraAdapter> open(const std::filesystem::path& path, const Llama& base);
 
- protected:
-  LoraAdapter() = default;
-  uint64_t serial_ = 0;
+  const LoraPart* find(int64_t layer, LoraTarget target) const {
+    const LoraPart& part = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
+    return part.rank ? &part : nullptr;
+  }
+  uint64_t serial() const { return serial_; }  // of this process, never 0 and never given twice
+  int64_t bytes() const;
+  const std::string& name() const { return name_; }
+
+ private:
+  LoraAdapter();
+  void read_peft(const std::filesystem::path& folder, const Llama& base);
+  void read_gguf(const Gguf& file, const Llama& base);
+  void set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
+           bool permute, std::vector<float> magnitude, const std::string& where);
+  std::string name_;
+  uint64_t serial_;
+  std::vector<std::array<LoraPart, kLoraTargets>> layers_;
 };
 
 // Rows [first, first + rows) of a batch are this adapter's.
@@ -20,5 +59,12 @@ struct AdapterRows {
   const LoraAdapter* adapter;
   int64_t first, rows;
 };
+
+// Adds to y = W x (+ bias) what each row's adapter has for this matrix: all adapters of the batch in one pass. A row's result depends on
+// that row alone.
+void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t layer, LoraTarget target, Tensor x, Tensor y, const Weight& bias = {});
+
+// The base with the adapter's products added in, as a GGUF file. Matrices that change keep their element type.
+void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out);
 
 }  // namespace ingot

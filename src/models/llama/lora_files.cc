@@ -1,0 +1,148 @@
+// Adapters as PEFT and llama.cpp save them.
+#include <re2/re2.h>
+
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "formats/gguf.h"
+#include "formats/safetensors.h"
+#include "kernels/dequantize.h"
+#include "models/llama/llama.h"
+
+namespace ingot {
+namespace {
+
+struct TargetName {
+  const char *peft, *gguf;
+};
+constexpr TargetName kNames[kLoraTargets] = {{"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"}, {"self_attn.o_proj", "attn_output"},
+                                             {"mlp.gate_proj", "ffn_gate"},   {"mlp.up_proj", "ffn_up"},      {"mlp.down_proj", "ffn_down"}};
+constexpr int64_t kMaxRank = 4096;
+
+const Weight& weight_of(const LlamaLayer& l, int target) {
+  const Weight* all[kLoraTargets] = {&l.query, &l.key, &l.value, &l.output, &l.gate, &l.up, &l.down};
+  return *all[target];
+}
+
+// The number in PEFT's pattern whose key matches the module's name, or what holds for the others.
+double by_pattern(const nlohmann::json& config, const char* key, const std::string& module, double otherwise) {
+  if (!config.contains(key) || !config[key].is_object()) return otherwise;
+  for (const auto& [pattern, value] : config[key].items()) {
+    RE2 matcher("(.*\\.)?(" + pattern + ")", RE2::Quiet);
+    if (matcher.ok() && value.is_number() && RE2::FullMatch(module, matcher)) return value.get<double>();
+  }
+  return otherwise;
+}
+
+}  // namespace
+
+std::shared_ptr<const LoraAdapter> LoraAdapter::open(const std::filesystem::path& path, const Llama& base) {
+  std::shared_ptr<LoraAdapter> adapter(new LoraAdapter);
+  adapter->name_ = path.string();
+  adapter->layers_.resize(static_cast<size_t>(base.config().layers));
+  if (std::filesystem::is_directory(path)) adapter->read_peft(path, base);
+  else adapter->read_gguf(*Gguf::open(path), base);
+  return adapter;
+}
+
+void LoraAdapter::read_peft(const std::filesystem::path& folder, const Llama& base) {
+  const std::string where = (folder / "adapter_config.json").string();
+  auto config = nlohmann::json::parse(read_file(folder / "adapter_config.json"), nullptr, false);
+  if (!config.is_object()) bad_input("it is no JSON object", where, "save the adapter again");
+  auto text = [&](const char* key, const char* otherwise) { return config.contains(key) && config[key].is_string() ? config[key].get<std::string>() : std::string(otherwise); };
+  auto flag = [&](const char* key) { return config.contains(key) && config[key] == true; };
+  auto number = [&](const char* key, double otherwise) { return config.contains(key) && config[key].is_number() ? config[key].get<double>() : otherwise; };
+  if (text("peft_type", "LORA") != "LORA") bad_input("the adapter is of type " + text("peft_type", "") + "; LORA is supported", where, "train a LoRA adapter");
+  if (text("bias", "none") != "none") bad_input("\"bias\": \"" + text("bias", "") + "\" is not supported", where, "train it with bias none");
+  for (const char* key : {"fan_in_fan_out", "lora_bias", "use_qalora"})
+    if (flag(key)) bad_input("\"" + std::string(key) + "\" is not supported", where, "train the adapter without it");
+  for (const char* key : {"modules_to_save", "trainable_token_indices", "layer_replication", "alora_invocation_tokens", "megatron_config", "target_parameters", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "use_bdlora"})
+    if (config.contains(key) && !config[key].is_null() && !config[key].empty()) bad_input("\"" + std::string(key) + "\" is not supported", where, "train the adapter without it");
+  const bool root = flag("use_rslora"), dora = flag("use_dora");
+  const double alpha = number("lora_alpha", 8);
+
+  auto file = Safetensors::open(folder / "adapter_model.safetensors");
+  static const RE2 kKey(R"((?:base_model\.model\.)?((?:model\.)*layers\.(\d+)\.(\w+\.\w+))\.lora_(A|B|magnitude_vector)(?:\.default)?(?:\.weight)?)");
+  std::map<std::pair<int64_t, int>, std::map<std::string, const SafetensorsTensor*>> found;
+  std::map<std::pair<int64_t, int>, std::string> modules;
+  for (const SafetensorsTensor& t : file->tensors()) {
+    std::string module, part, kind;
+    int64_t layer = 0;
+    int target = -1;
+    if (RE2::FullMatch(t.name, kKey, &module, &layer, &part, &kind))
+      for (int i = 0; i < kLoraTargets; ++i)
+        if (part == kNames[i].peft) target = i;
+    if (target < 0) bad_input("the tensor is not of a matrix that adapters are applied to here (attention's four, the feed-forward's three)", file->name() + ": " + t.name, "train the adapter on those");
+    if (layer >= base.config().layers)
+      bad_input("the tensor is of layer " + std::to_string(layer) + ", the base has " + std::to_string(base.config().layers), file->name() + ": " + t.name, "use the base that the adapter was trained on");
+    found[{layer, target}][kind] = &t;
+    modules[{layer, target}] = module;
+  }
+  if (found.empty()) bad_input("it holds no LoRA matrices", file->name(), "save the adapter again");
+  for (auto& [place, parts] : found) {
+    const auto [layer, target] = place;
+    const std::string& module = modules[place];
+    if (!parts.contains("A") || !parts.contains("B")) bad_input("one of lora_A and lora_B is missing", file->name() + ": " + module, "save the adapter again");
+    const Weight& w = weight_of(base.layer(layer), target);
+    const auto& shape = parts["A"]->shape;
+    const int64_t rank = shape.empty() ? 0 : shape[0];
+    if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank) + ", expected 1 to " + std::to_string(kMaxRank), file->name() + ": " + parts["A"]->name, "save the adapter again");
+    auto declared = static_cast<int64_t>(by_pattern(config, "rank_pattern", module, number("r", static_cast<double>(rank))));
+    if (declared != rank)
+      bad_input("the rank is " + std::to_string(rank) + ", adapter_config.json says " + std::to_string(declared), file->name() + ": " + parts["A"]->name, "save the adapter again");
+    auto a = file->floats(parts["A"]->name, std::vector<int64_t>{rank, w.cols});
+    auto b = file->floats(parts["B"]->name, std::vector<int64_t>{w.rows, rank});
+    std::vector<float> magnitude;
+    if (dora) {
+      if (!parts.contains("magnitude_vector")) bad_input("lora_magnitude_vector is missing", file->name() + ": " + module, "save the adapter again");
+      magnitude = file->floats(parts["magnitude_vector"]->name, std::vector<int64_t>{w.rows});
+    }
+    double scale = by_pattern(config, "alpha_pattern", module, alpha) / (root ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
+    const auto t = static_cast<LoraTarget>(target);
+    bool permute = base.config().rope_layout == RopeLayout::kPairs && (t == LoraTarget::kQuery || t == LoraTarget::kKey);
+    set(base, layer, t, std::move(a), std::move(b), rank, static_cast<float>(scale), permute, std::move(magnitude), file->name() + ": " + module);
+  }
+}
+
+void LoraAdapter::read_gguf(const Gguf& file, const Llama& base) {
+  if (file.text("general.type", "") != "adapter" || file.text("adapter.type", "") != "lora")
+    bad_input("the file is no LoRA adapter", file.name(), "give a PEFT folder or a GGUF file of type adapter");
+  const double alpha = file.number("adapter.lora.alpha", 0);
+  bool any = false;
+  for (const GgufTensor& t : file.tensors()) {
+    static const RE2 kKey(R"(blk\.(\d+)\.(\w+)\.weight\.lora_(a|b))");
+    int64_t layer = 0;
+    std::string part, kind;
+    int target = -1;
+    if (RE2::FullMatch(t.name, kKey, &layer, &part, &kind))
+      for (int i = 0; i < kLoraTargets; ++i)
+        if (part == kNames[i].gguf) target = i;
+    if (target < 0) bad_input("the tensor is not of a matrix that adapters are applied to here (attention's four, the feed-forward's three)", file.name() + ": " + t.name, "train the adapter on those");
+    if (layer >= base.config().layers)
+      bad_input("the tensor is of layer " + std::to_string(layer) + ", the base has " + std::to_string(base.config().layers), file.name() + ": " + t.name, "use the base that the adapter was trained on");
+    if (kind == "b") continue;
+    const Weight& w = weight_of(base.layer(layer), target);
+    const int64_t rank = t.shape.empty() ? 0 : t.shape[0];
+    if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank), file.name() + ": " + t.name, "save the adapter again");
+    auto floats = [&](const std::string& name, int64_t rows, int64_t cols) {
+      const GgufTensor& from = file.tensor(name, std::vector<int64_t>{rows, cols});
+      std::vector<float> out(static_cast<size_t>(rows * cols));
+      for (int64_t r = 0; r < rows; ++r) dequantize_row(from.type, reinterpret_cast<const char*>(from.data) + r * row_bytes(from.type, cols), out.data() + r * cols, cols);
+      return out;
+    };
+    const std::string name = t.name.substr(0, t.name.size() - 1);
+    auto a = floats(name + "a", rank, w.cols), b = floats(name + "b", w.rows, rank);
+    // GGUF's llama has q and k in the order of pairs already.
+    if (base.config().rope_layout != RopeLayout::kPairs && file.text("general.architecture", "") == "llama" && target <= 1)
+      bad_input("the adapter's query rows are in GGUF's order, the base's in Hugging Face's", file.name(), "use the base as GGUF, or the adapter in PEFT's format");
+    set(base, layer, static_cast<LoraTarget>(target), std::move(a), std::move(b), rank, static_cast<float>(alpha != 0 ? alpha / static_cast<double>(rank) : 1.0), false, {},
+        file.name() + ": " + t.name);
+    any = true;
+  }
+  if (!any) bad_input("it holds no LoRA matrices", file.name(), "save the adapter again");
+}
+
+}  // namespace ingot
