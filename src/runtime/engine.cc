@@ -26,13 +26,19 @@ Engine::Engine(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokeniz
       }()),
       prefixes_(cache_) {
   for (int32_t id : tokenizer_->ends)
-    if (id >= 0 && id < model_->config().vocab) ends_.push_back(id);
+    if (id >= 0 && id < tokenizer_->size() && !is_end(id)) ends_.push_back(id);
   if (tokenizer_->eos >= 0 && !is_end(tokenizer_->eos)) ends_.push_back(tokenizer_->eos);
   for (const char* piece : {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<end_of_turn>", "<eos>"})
     if (int32_t id = tokenizer_->find(piece); id >= 0 && tokenizer_->is_special(id) && !is_end(id)) ends_.push_back(id);
   if (tokenizer_->size() > model_->config().vocab)
     bad_input("the tokenizer has " + std::to_string(tokenizer_->size()) + " tokens, the model " + std::to_string(model_->config().vocab), "model",
               "use the tokenizer that came with this model");
+  if (options_.draft_model && options_.draft > 0) {
+    if (options_.draft_model->config().vocab < tokenizer_->size())
+      bad_input("the draft model has " + std::to_string(options_.draft_model->config().vocab) + " tokens, the tokenizer " + std::to_string(tokenizer_->size()), "draft model",
+                "use a smaller model of the same family");
+    draft_cache_ = std::make_unique<KvCache>(options_.draft_model->make_cache(cache_.pages() * kPage, options_.cache));
+  }
   worker_ = std::thread([this] { work(); });
 }
 

@@ -71,6 +71,7 @@ struct GenerationResult {
   int64_t cached = 0;      // prompt tokens that the prefix cache saved
   int64_t drafted = 0, accepted = 0;  // tokens that speculation proposed, and those of them that were right
   double first_s = 0, total_s = 0;
+  double constraint_s = 0;  // spent on the constraint
 };
 
 struct EngineOptions {
@@ -149,6 +150,8 @@ class Engine {
   void finish(Sequence& s, FinishReason reason);
   // speculation.cc
   void guess(std::vector<Planned>& plan);
+  void draft(std::vector<Planned>& plan);
+  void forget_draft(Sequence& s);
 
   std::shared_ptr<const Llama> model_;
   std::shared_ptr<const Tokenizer> tokenizer_;
@@ -157,6 +160,7 @@ class Engine {
   int64_t context_;
   KvCache cache_;
   PrefixCache prefixes_;
+  std::unique_ptr<KvCache> draft_cache_;  // of the draft model
   Arena arena_;
   std::vector<int32_t> ends_;
   double row_s_ = 0, decode_s_ = 0;  // what a row of prompt and a pass without any took lately

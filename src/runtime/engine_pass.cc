@@ -155,7 +155,9 @@ void Engine::decide(Decision& out, Tensor logits) {
       if (s.constraint) {
         std::vector<float> ends;
         for (int32_t end : ends_) ends.push_back(row[static_cast<size_t>(end)]);
+        const auto start = Clock::now();
         s.constraint->mask(row);
+        s.result.constraint_s += seconds_since(start);
         bool may_end = s.constraint->may_end();
         for (size_t e = 0; e < ends_.size(); ++e) row[static_cast<size_t>(ends_[e])] = may_end && !r.ignore_end ? ends[e] : -INFINITY;
         if (*std::max_element(row.begin(), row.end()) == -INFINITY) {
@@ -218,6 +220,7 @@ void Engine::settle(const Decision& d) {
   for (size_t i = 0; i < d.tokens.size() && !s.done && !s.job.cancelled; ++i)
     emit(s, d.tokens[i], d.scores.empty() ? std::vector<TokenScore>{} : d.scores[i]);
   if (s.stored) s.stored = std::min(before + d.accepted, s.length() - 1);
+  s.draft_stored = std::min(s.draft_stored, before + d.accepted);  // what it read beyond was not said
   if (d.end && !s.done) finish(s, FinishReason::kEnd);
 }
 

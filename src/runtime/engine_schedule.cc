@@ -25,6 +25,7 @@ void Engine::leave(Sequence& s) {
   s.ended = true;
   for (int32_t page : s.pages) cache_.drop(page);
   s.pages.clear();
+  if (draft_cache_) forget_draft(s);
   std::erase(active_, &s);
   std::erase(waiting_, &s);
   Job& job = s.job;
@@ -94,6 +95,7 @@ void Engine::preempt(Sequence& s) {
   remember(s);
   for (int32_t page : s.pages) cache_.drop(page);
   s.pages.clear();
+  if (draft_cache_) forget_draft(s);
   s.stored = s.noted = 0;
   s.node = PrefixCache::root(s.request().adapter ? s.request().adapter->serial() : 0);
   std::erase(active_, &s);

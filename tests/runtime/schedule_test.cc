@@ -207,6 +207,32 @@ TEST_F(EngineTest, GuessingAheadDoesNotChangeTheTokens) {
   EXPECT_GT(accepted, 20);
 }
 
+// Draws are coupled through the random numbers, so the tokens are those without a draft, drawn or not: the distribution is the model's.
+TEST_F(EngineTest, ADraftModelDoesNotChangeTheTokens) {
+  LlamaConfig c = model_->config();
+  c.width = 32, c.layers = 1, c.heads = 2, c.groups = 1, c.hidden = 48;
+  std::shared_ptr<Llama> other = Llama::random(c, 4);
+  int64_t drafted[2] = {}, accepted[2] = {};
+  for (int i = 0; i < 8; ++i) {
+    Generation g = request(i);
+    g.limit = 40;
+    auto plain = Engine(model_, tokenizer_, team_).generate(g);
+    for (int own : {0, 1}) {
+      EngineOptions options;
+      options.draft = 4;
+      options.draft_model = own ? std::shared_ptr<const Llama>(model_) : other;
+      Engine engine(model_, tokenizer_, team_, options);
+      auto guessed = engine.generate(g);
+      EXPECT_EQ(ids(guessed), ids(plain)) << i << (own ? " by itself" : " by another");
+      drafted[own] += guessed.drafted;
+      accepted[own] += guessed.accepted;
+    }
+  }
+  EXPECT_EQ(accepted[1], drafted[1]);  // the model agrees with itself
+  EXPECT_LT(accepted[0], drafted[0]);
+  EXPECT_GT(drafted[0], 100);
+}
+
 TEST_F(EngineTest, PromptScoresAreThoseOfGenerating) {
   Engine engine(model_, tokenizer_, team_);
   Generation g = request(0);  // greedy
