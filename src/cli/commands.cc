@@ -5,7 +5,11 @@ namespace ingot {
 // One line a command, sorted as --help shows them; keep declarations and list together.
 void add_bench(CLI::App& app);
 void add_build(CLI::App& app);
+void add_chat(CLI::App& app);
 void add_classify(CLI::App& app);
+void add_compare(CLI::App& app);
+void add_completion(CLI::App& app);
+void add_cost(CLI::App& app);
 void add_data(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_detokenize(CLI::App& app);
@@ -16,15 +20,21 @@ void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
 void add_imatrix(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_key(CLI::App& app);
+void add_list(CLI::App& app);
+void add_log(CLI::App& app);
 void add_merge(CLI::App& app);
 void add_new(CLI::App& app);
 void add_pack(CLI::App& app);
 void add_people(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_pretrain(CLI::App& app);
+void add_pull(CLI::App& app);
 void add_quantize(CLI::App& app);
+void add_remove(CLI::App& app);
 void add_route(CLI::App& app);
 void add_serve(CLI::App& app);
+void add_show(CLI::App& app);
 void add_template(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_tokenizer(CLI::App& app);
@@ -36,7 +46,11 @@ CommandList commands() {
   static const AddCommand list[] = {
       add_bench,
       add_build,
+      add_chat,
       add_classify,
+      add_compare,
+      add_completion,
+      add_cost,
       add_data,
       add_doctor,
       add_detokenize,
@@ -47,15 +61,21 @@ CommandList commands() {
       add_guard,
       add_imatrix,
       add_inspect,
+      add_key,
+      add_list,
+      add_log,
       add_merge,
       add_new,
       add_pack,
       add_people,
       add_perplexity,
       add_pretrain,
+      add_pull,
       add_quantize,
+      add_remove,
       add_route,
       add_serve,
+      add_show,
       add_template,
       add_tokenize,
       add_tokenizer,

@@ -1,12 +1,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "models/llama/lora.h"
+#include "runtime/constraint.h"
 #include "runtime/engine.h"
 #include "runtime/open_model.h"
 
@@ -15,7 +18,9 @@ namespace ingot {
 void add_generate(CLI::App& app) {
   auto* command = app.add_subcommand("generate", "Continue a text with a language model");
   struct Options {
-    std::string model, prompt, prompt_file, cache = "f16";
+    std::string model, adapter, draft_model, prompt, prompt_file, cache = "f16", schema, grammar, regex;
+    std::vector<std::string> choices;
+    int64_t draft = 0;
     Generation request;
     bool raw = false, json = false, no_special = false;
   };
@@ -29,6 +34,18 @@ void add_generate(CLI::App& app) {
   command->add_option("--top-p", o->request.sampling.top_p, "draw from the likeliest that sum to p")->check(CLI::Range(0.0, 1.0));
   command->add_option("--min-p", o->request.sampling.min_p, "leave out what is less likely than this share of the top")->check(CLI::Range(0.0, 1.0));
   command->add_option("--repetition-penalty", o->request.sampling.repetition, "above 1 discourages what was said")->check(CLI::PositiveNumber);
+  command->add_option("--typical", o->request.sampling.typical, "keep this mass of the tokens that surprise as much as is to be expected")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--presence-penalty", o->request.sampling.presence, "off every token that was said");
+  command->add_option("--frequency-penalty", o->request.sampling.frequency, "off a token each time that it was said");
+  command->add_option("--penalty-window", o->request.sampling.penalty_window, "the penalties look at this many last tokens, 0: all")->check(CLI::NonNegativeNumber);
+  command->add_option("--dry", o->request.sampling.dry, "strength against repeating whole passages, 0: off")->check(CLI::NonNegativeNumber);
+  auto* draft = command->add_option("--draft", o->draft, "tokens to guess ahead from the text so far; the answer stays the same")->check(CLI::Range(0, 64));
+  command->add_option("--draft-model", o->draft_model, "a smaller model with the same vocabulary, to guess instead")->needs(draft);
+  command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
+  auto* schema = command->add_option("--json-schema", o->schema, "a file with the JSON Schema that the answer satisfies")->check(CLI::ExistingFile);
+  auto* grammar = command->add_option("--grammar", o->grammar, "a file with a grammar in llama.cpp's notation")->check(CLI::ExistingFile)->excludes(schema);
+  auto* regex = command->add_option("--regex", o->regex, "the answer matches this as a whole")->excludes(schema)->excludes(grammar);
+  command->add_option("--choice", o->choices, "the answer is one of these (may be repeated)")->excludes(schema)->excludes(grammar)->excludes(regex);
   command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same text");
   command->add_option("--stop", o->request.stop, "text that ends the answer");
   command->add_option("--cache", o->cache, "element type of the key/value cache")->check(CLI::IsMember({"f32", "f16"}));
@@ -41,7 +58,23 @@ void add_generate(CLI::App& app) {
     std::string prompt = o->prompt_file.empty() ? o->prompt : read_file(o->prompt_file);
     o->request.prompt = language.tokenizer->encode(prompt);
     if (o->request.prompt.empty() && language.tokenizer->eos >= 0) o->request.prompt.push_back(language.tokenizer->eos);
+    if (!o->adapter.empty()) o->request.adapter = LoraAdapter::open(o->adapter, *language.model);
+    using Kind = ConstraintSpec::Kind;
+    std::optional<ConstraintSpec> spec;
+    if (!o->schema.empty()) spec = {Kind::kJsonSchema, read_file(o->schema), {}};
+    if (!o->grammar.empty()) spec = {Kind::kGrammar, read_file(o->grammar), {}};
+    if (!o->regex.empty()) spec = {Kind::kRegex, o->regex, {}};
+    if (!o->choices.empty()) spec = {Kind::kChoice, "", o->choices};
+    if (spec) o->request.constraint = make_constraint(*spec, language.tokenizer);
     EngineOptions options;
+    options.draft = o->draft;
+    if (!o->draft_model.empty()) {
+      auto draft = open_model(o->draft_model);
+      bool same = draft.tokenizer->size() == language.tokenizer->size();
+      for (int32_t id = 0; same && id < draft.tokenizer->size(); ++id) same = draft.tokenizer->piece(id) == language.tokenizer->piece(id);
+      if (!same) bad_input("the draft model has another vocabulary", o->draft_model, "use a smaller model of the same family");
+      options.draft_model = draft.model;
+    }
     options.cache = o->cache == "f32" ? CacheType::kF32 : CacheType::kF16;
     Engine engine(language.model, language.tokenizer, default_team(), options);
     if (!o->json) {
@@ -59,7 +92,9 @@ void add_generate(CLI::App& app) {
       nlohmann::json ids = nlohmann::json::array();
       for (const auto& token : result.tokens) ids.push_back(token.id);
       nlohmann::json out = {{"text", result.text}, {"tokens", ids}, {"finish_reason", finish_name(result.reason)}, {"prompt_tokens", o->request.prompt.size()},
-                            {"first_token_s", result.first_s}, {"tokens_per_s", rate}};
+                            {"first_token_s", result.first_s}, {"tokens_per_s", rate}, {"cached", result.cached}};
+      if (o->draft > 0) out["drafted"] = result.drafted, out["accepted"] = result.accepted;
+      if (o->request.constraint) out["constraint_s"] = result.constraint_s;
       if (o->request.top_logprobs >= 0)
         for (const auto& token : result.tokens) {
           nlohmann::json top = nlohmann::json::array();

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+#include "runtime/constraint.h"
 #include "serve/call.h"
 #include "serve/model_registry.h"
 #include "serve/refusal.h"
@@ -22,8 +24,14 @@ Json tool_call_schema(const Json& tools, const std::string& name) {
   return choices.size() == 1 ? choices[0] : Json{{"anyOf", choices}};
 }
 
-std::shared_ptr<TokenConstraint> schema_constraint(const ServedModel&, const Json&) {
-  refuse(400, "answers that are held to a schema, and tools that must be called, are not possible yet", "unsupported");
+std::shared_ptr<TokenConstraint> schema_constraint(const ServedModel& model, const Json& schema) {
+  if (!model.constraints) refuse(400, "answers of this model cannot be held to a schema", "unsupported");
+  try {
+    if (schema == Json{{"type", "object"}}) return model.constraints->make({ConstraintSpec::Kind::kJsonObject, "", {}});
+    return model.constraints->make({ConstraintSpec::Kind::kJsonSchema, schema.dump(), {}});
+  } catch (const Error& error) {
+    refuse(400, error.what(), "unsupported_schema");
+  }
 }
 
 }  // namespace ingot

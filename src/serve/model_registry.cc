@@ -12,6 +12,7 @@
 #include "foundry/ai.h"
 #include "models/bert/bert.h"
 #include "models/llama/llama_encoder.h"
+#include "runtime/constraint.h"
 #include "runtime/engine.h"
 #include "runtime/open_model.h"
 #include "serve/refusal.h"
@@ -188,6 +189,7 @@ void ModelRegistry::open_engine(ServedModel& model, std::shared_ptr<const Llama>
   engine.cache_bytes = options_.cache_bytes;
   engine.context = options_.context;
   engine.running = options_.running;
+  model.constraints = std::make_shared<ConstraintFactory>(tokenizer);
   model.engine = std::make_shared<Engine>(std::move(llama), std::move(tokenizer), default_team(), engine);
 }
 
