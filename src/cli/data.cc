@@ -67,22 +67,28 @@ std::vector<std::string> write_split(const Dataset& data, const DataOptions& opt
 }
 
 void show(const DataOptions& options) {
-  const Dataset data = read_source(options.source, parse_map(options.map));
   std::set<std::string> people, components, teams;
   int64_t oldest = 0, newest = 0;
-  for (const Record& r : data.records) {
+  size_t records = 0;
+  const auto count = [&](const Record& r) {
+    ++records;
     if (!r.engineer.empty()) people.insert(r.engineer);
     if (!r.component.empty()) components.insert(r.component);
     if (!r.team.empty()) teams.insert(r.team);
     if (r.time && (!oldest || r.time < oldest)) oldest = r.time;
     newest = std::max(newest, r.time);
-  }
+  };
+  // Looking needs no record again; writing them in order of time does.
+  Holding hold;
+  if (options.write.empty()) hold.visit = count;
+  const Dataset data = read_source(options.source, parse_map(options.map), hold);
+  for (const Record& r : data.records) count(r);
   uint64_t skipped = 0;
   for (const auto& [reason, rows] : data.skipped) skipped += rows;
   std::vector<std::string> wrote;
   if (!options.write.empty()) wrote = write_split(data, options);
   if (options.json) {
-    nlohmann::json out = {{"source", data.described}, {"records", data.records.size()}, {"people", people.size()},
+    nlohmann::json out = {{"source", data.described}, {"records", records}, {"people", people.size()},
                           {"components", components.size()}, {"teams", teams.size()}, {"rows", data.rows_read}, {"skipped", skipped},
                           {"reasons", data.skipped}, {"notes", data.notes}, {"wrote", wrote}};
     if (newest) out["first"] = moment(oldest), out["last"] = moment(newest);
@@ -90,7 +96,7 @@ void show(const DataOptions& options) {
     fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
-  fmt::print("{}\n  {} records of {} rows, {} people, {} components, {} teams\n", data.described, data.records.size(), data.rows_read,
+  fmt::print("{}\n  {} records of {} rows, {} people, {} components, {} teams\n", data.described, records, data.rows_read,
              people.size(), components.size(), teams.size());
   if (newest) fmt::print("  from {} to {}\n", day(oldest), day(newest));
   for (const std::string& note : data.notes) fmt::print("  note: {}\n", note);

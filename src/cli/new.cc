@@ -39,15 +39,23 @@ void add_new(CLI::App& app) {
     }
     std::stable_sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.time < b.time; });
     const DataProfile found = profile(records);
-    say(fmt::format("found     {} records, {} engineers, {} components", found.records, found.people, found.components));
+    std::string counts;
+    const auto count = [&](size_t n, const char* of) {
+      if (n) counts += fmt::format(", {} {}", n, of);
+    };
+    count(found.people, "engineers"), count(found.components, "components"), count(found.labels, "labels");
+    say(fmt::format("found     {} records{}", found.records, counts));
     if (found.last) say(fmt::format("dates     {:%Y-%m-%d} to {:%Y-%m-%d}", fmt::gmtime(static_cast<std::time_t>(found.first)), fmt::gmtime(static_cast<std::time_t>(found.last))));
-    say(fmt::format("texts     {} repeated, {} with an e-mail address, {} not in Latin script", found.duplicates, found.with_addresses, found.not_latin));
-    for (const LearningPoint& point : found.curve) {
-      say(fmt::format("learning  from {:>5} records: AI {:4.1f} %, last toucher of the predicted component {:4.1f} %, always the busiest {:4.1f} %  (on the newest {} bugs)",
-                      point.records, 100 * point.ai, 100 * point.last_toucher, 100 * point.majority, found.tested));
+    say(fmt::format("texts     {} repeated, {} not in Latin script", found.duplicates, found.not_latin));
+    for (const auto& [kind, n] : found.private_data) say(fmt::format("private   {} records hold {}", n, kind));
+    for (const Proposal& one : found.proposals) {
+      for (const LearningPoint& point : one.curve) {
+        say(fmt::format("learning  {}, from {:>5} records: AI {:4.1f} %, {} {:4.1f} %, always the most common {:4.1f} %  (on {} held out)", one.kind, point.records,
+                        100 * point.ai, one.look_up, 100 * point.look_up, 100 * point.majority, one.tested));
+      }
+      say("verdict   " + one.verdict);
+      if (one.build_seconds > 0) say(fmt::format("time      about {:.0f} s to build from everything", one.build_seconds));
     }
-    say("verdict   " + found.verdict);
-    if (found.build_seconds > 0) say(fmt::format("time      about {:.0f} s to build from everything", found.build_seconds));
     std::string name = std::filesystem::absolute(options->folder).lexically_normal().filename().string();
     const bool usable = !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;
     std::error_code failed;
@@ -55,13 +63,18 @@ void add_new(CLI::App& app) {
     write_file(file, propose_recipe(found, usable ? name : "triage", options->from, options->map));
     say(fmt::format("wrote     {}\nnext      ingot build {} -o {}.ingot", file.string(), options->folder, usable ? name : "triage"));
     if (options->json) {
-      nlohmann::json curve = nlohmann::json::array();
-      for (const LearningPoint& point : found.curve) {
-        curve.push_back({{"records", point.records}, {"ai", point.ai}, {"majority", point.majority}, {"last_toucher", point.last_toucher}, {"seconds", point.seconds}});
+      nlohmann::json proposals = nlohmann::json::array();
+      for (const Proposal& one : found.proposals) {
+        nlohmann::json curve = nlohmann::json::array();
+        for (const LearningPoint& point : one.curve) {
+          curve.push_back({{"records", point.records}, {"ai", point.ai}, {"majority", point.majority}, {"look_up", point.look_up}, {"seconds", point.seconds}});
+        }
+        proposals.push_back({{"kind", one.kind}, {"look_up", one.look_up}, {"curve", curve}, {"gain", one.gain()}, {"worth_it", one.worth_it}, {"verdict", one.verdict},
+                             {"build_seconds", one.build_seconds}});
       }
-      const nlohmann::json object = {{"records", found.records}, {"engineers", found.people}, {"components", found.components}, {"duplicates", found.duplicates},
-                                     {"with_addresses", found.with_addresses}, {"curve", curve}, {"worth_it", found.worth_it}, {"verdict", found.verdict},
-                                     {"recipe", file.string()}};
+      const nlohmann::json object = {{"records", found.records}, {"engineers", found.people}, {"components", found.components}, {"labels", found.labels},
+                                     {"duplicates", found.duplicates}, {"private_data", found.private_data}, {"proposals", proposals},
+                                     {"worth_it", found.proposals.front().worth_it}, {"verdict", found.proposals.front().verdict}, {"recipe", file.string()}};
       fmt::print("{}\n", object.dump());
     }
   });

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -49,12 +50,21 @@ MappedFile::~MappedFile() {
   if (data_) munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release_before(size_t offset) {
+  constexpr size_t kStep = size_t{8} << 20;  // a multiple of any page; a call to the system is worth it no sooner
+  const size_t end = std::min(offset, size_) / kStep * kStep;
+  if (end <= released_) return;
+  madvise(const_cast<std::byte*>(data_) + released_, end - released_, MADV_DONTNEED);
+  released_ = end;
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), released_(std::exchange(other.released_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(released_, other.released_);
   return *this;
 }
 

@@ -20,10 +20,12 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  // Lets go of the memory that holds bytes before `offset`; they are read from the file again if touched.
+  void release_before(size_t offset);
 
  private:
   const std::byte* data_ = nullptr;  // owns the mapping
-  size_t size_ = 0;
+  size_t size_ = 0, released_ = 0;
 };
 
 // Whole file as bytes; refuses one larger than `limit` bytes.

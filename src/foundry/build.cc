@@ -26,21 +26,23 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<Record> read_all(const std::vector<std::string>& sources, const std::string& map, uint64_t& skipped, std::vector<std::string>& notes) {
+// The newest records are held, 0: all; how many older ones were let go of is added to `older`.
+std::vector<Record> read_all(const std::vector<std::string>& sources, const std::string& map, size_t newest, uint64_t& older, uint64_t& skipped,
+                             std::vector<std::string>& notes) {
   const ColumnMap columns = parse_map(map);
   std::vector<Record> records;
+  Holding hold;
+  hold.newest = newest;
+  hold.refuse = [](const Record& record) -> std::string { return record.engineer.empty() ? "no engineer is named" : ""; };
   for (const std::string& source : sources) {
-    Dataset data = read_source(source, columns);
+    Dataset data = read_source(source, columns, hold);
     for (const auto& [reason, count] : data.skipped) skipped += count;
+    older += data.older;
     for (std::string& line : explain(data)) notes.push_back(std::move(line));
     std::move(data.records.begin(), data.records.end(), std::back_inserter(records));
   }
   std::stable_sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.time < b.time; });
   return records;
-}
-
-size_t drop_without_engineer(std::vector<Record>& records) {
-  return std::erase_if(records, [](const Record& record) { return record.engineer.empty(); });
 }
 
 double at(const json& object, std::initializer_list<const char*> keys) {
@@ -144,14 +146,12 @@ SplitData read_and_split(const Recipe& recipe) {
     throw Error(ErrorKind::recipe, "the recipe names no source", "data.sources", "add one, or give --source KIND:PATH");
   }
   SplitData split;
-  split.train = read_all(recipe.data.sources, recipe.data.map, split.train_skipped, split.notes);
-  if (const size_t dropped = drop_without_engineer(split.train)) {
-    split.train_skipped += dropped;
-    split.notes.push_back(fmt::format("{} records not used: no engineer is named", dropped));
-  }
+  const auto most = static_cast<size_t>(recipe.data.max_records);
+  uint64_t older = 0;
+  split.train = read_all(recipe.data.sources, recipe.data.map, most, older, split.train_skipped, split.notes);
   if (!recipe.data.test.empty()) {
-    split.test = read_all(recipe.data.test, recipe.data.map, split.test_skipped, split.notes);
-    split.test_skipped += drop_without_engineer(split.test);
+    uint64_t none = 0;
+    split.test = read_all(recipe.data.test, recipe.data.map, 0, none, split.test_skipped, split.notes);
   }
   if (const size_t merged = merge_spellings(split.train)) {
     split.notes.push_back(fmt::format("{} spellings of engineers' names were merged into others of the same person", merged));
@@ -161,11 +161,13 @@ SplitData read_and_split(const Recipe& recipe) {
     for (const Record& record : split.train) names.insert(record.engineer);
     match_spellings(split.test, std::vector<std::string>(names.begin(), names.end()));
   }
-  if (split.train.size() > static_cast<size_t>(recipe.data.max_records)) {
-    const size_t dropped = split.train.size() - recipe.data.max_records;
-    split.notes.push_back(fmt::format("the {} oldest records not used: data.max_records is {}", dropped, recipe.data.max_records));
-    split.train_skipped += dropped;
-    split.train.erase(split.train.begin(), split.train.begin() + static_cast<long>(dropped));
+  if (split.train.size() > most) {
+    older += split.train.size() - most;
+    split.train.erase(split.train.begin(), split.train.end() - static_cast<long>(most));
+  }
+  if (older) {
+    split.notes.push_back(fmt::format("the {} oldest records not used: data.max_records is {}", older, most));
+    split.train_skipped += older;
   }
   if (recipe.data.test.empty()) {
     const auto held = static_cast<size_t>(static_cast<double>(split.train.size()) * recipe.data.holdout);

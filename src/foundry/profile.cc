@@ -2,21 +2,29 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <re2/re2.h>
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_set>
 
 #include "core/progress.h"
+#include "core/random.h"
+#include "foundry/classify/classify_build.h"
 #include "foundry/triage/evaluation.h"
+#include "foundry/triage/similar_records.h"
+#include "guard/private_data.h"
+#include "models/word_vectors.h"
 
 namespace ingot {
 namespace {
 
-constexpr size_t kSubsample = 5000, kFewest = 60;
-constexpr double kWorthGain = 0.03;  // of top-1 over the best look-up: less is not felt by anyone
+using nlohmann::json;
+
+constexpr size_t kSubsample = 5000, kFewest = 60, kVocabulary = 50000;
+constexpr double kWorthGain = 0.03;  // right at the first name over the best look-up: less is not felt by anyone
 
 std::string quoted(const std::string& text) {
   std::string out = "\"";
@@ -27,21 +35,118 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
+using NameOf = std::string Record::*;
+
+size_t names_in(std::span<const Record> records, NameOf name) {
+  std::set<std::string_view> names;
+  for (const Record& record : records) names.insert(record.*name);
+  return names.size();
+}
+
+LearningPoint try_triage(std::span<const Record> train, std::span<const Record> test) {
+  TriageOptions options;
+  options.ablation = false;
+  const json report = evaluate_triage(TriageModel::train(train, options), test, 0);
+  LearningPoint point;
+  point.ai = report["engineer"]["top1"];
+  point.majority = report["baselines"]["majority"]["engineer"]["top1"];
+  point.look_up = report["baselines"]["last_toucher"]["engineer"]["top1"];
+  return point;
+}
+
+// The label of the most similar text by BM25: what a full-text search would find.
+double most_similar(std::span<const Record> train, std::span<const Record> test) {
+  std::vector<std::vector<std::string>> words;
+  for (const Record& record : train) words.push_back(words_of(record.text));
+  const Vocabulary vocabulary = Vocabulary::build(words, kVocabulary);
+  std::vector<std::vector<uint32_t>> ids;
+  for (const auto& one : words) ids.push_back(vocabulary.ids(one));
+  const SimilarRecords similar = SimilarRecords::build(std::move(ids), vocabulary.size());
+  size_t right = 0;
+  for (const Record& record : test) {
+    const auto hits = similar.find(vocabulary.ids(words_of(record.text)), 1);
+    right += !hits.empty() && train[hits[0].record].label == record.label;
+  }
+  return static_cast<double>(right) / static_cast<double>(std::max<size_t>(test.size(), 1));
+}
+
+LearningPoint try_classify(std::span<const Record> train, std::span<const Record> test) {
+  std::vector<std::string> texts, labels;
+  for (const Record& record : train) {
+    texts.push_back(record.text);
+    labels.push_back(record.label);
+  }
+  const json report = evaluate_classifier(TextClassifier::train(texts, labels, WordVectors::shipped(), 1), test, 0);
+  LearningPoint point;
+  point.ai = report["accuracy"];
+  point.majority = report["baselines"]["majority"]["accuracy"];
+  point.look_up = most_similar(train, test);
+  return point;
+}
+
+struct Trial {
+  const char *kind, *made, *of, *look_up;  // of: what there are few of
+  NameOf name;
+  std::function<LearningPoint(std::span<const Record>, std::span<const Record>)> run;
+};
+
+Proposal propose(const Trial& trial, std::vector<Record> usable) {
+  Proposal result;
+  result.kind = trial.kind;
+  result.look_up = trial.look_up;
+  const size_t names = names_in(usable, trial.name);
+  if (usable.size() < kFewest || names < 2) {
+    result.verdict = fmt::format("{}: with these {} records of {} {} it is not worth it: there is too little to learn from, or to judge on", trial.made,
+                                 usable.size(), names, trial.of);
+    return result;
+  }
+  if (usable.back().time == 0) Random(1).shuffle(usable);
+  const size_t take = std::min(usable.size(), kSubsample), held = std::max<size_t>(take / 5, 5);
+  const std::span<const Record> newest(usable.data() + usable.size() - take, take);
+  const auto test = newest.last(held);
+  result.tested = held;
+  Progress progress(fmt::format("try {} on a subsample", trial.kind), 3);
+  for (size_t part : {size_t{4}, size_t{2}, size_t{1}}) {
+    const auto train = newest.first(take - held).last((take - held) / part);
+    progress.advance();
+    if (train.size() < 50 || names_in(train, trial.name) < 2) continue;
+    const auto start = std::chrono::steady_clock::now();
+    LearningPoint point = trial.run(train, test);
+    point.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    point.records = train.size();
+    result.curve.push_back(point);
+  }
+  progress.finish();
+  if (result.curve.empty()) {
+    result.verdict = fmt::format("{}: with these {} records it is not worth it: there is too little to learn from", trial.made, usable.size());
+    return result;
+  }
+  const LearningPoint& last = result.curve.back();
+  result.build_seconds = last.seconds * 2 * static_cast<double>(usable.size()) / static_cast<double>(last.records);
+  result.worth_it = result.gain() >= kWorthGain;
+  const double best = std::max(last.majority, last.look_up);
+  result.verdict = result.worth_it ? fmt::format("{} is worth building: {:.0f} % right at the first name, {:.0f} points over the best look-up", trial.made,
+                                                 100 * last.ai, 100 * result.gain())
+                                   : fmt::format("{}: with these {} records it is not worth it: the AI would be right {:.0f} % of the time, a plain look-up {:.0f} %",
+                                                 trial.made, usable.size(), 100 * last.ai, 100 * best);
+  return result;
+}
+
 }  // namespace
 
 DataProfile profile(const std::vector<Record>& all) {
-  static const RE2 address(R"([\w.+-]+@[\w-]+\.[\w.-]+)");
   DataProfile result;
-  std::set<std::string> people, components;
-  std::unordered_set<std::string> texts;
-  std::vector<Record> usable;
+  std::unordered_set<std::string_view> texts;
+  std::vector<Record> assigned, labelled;
   for (const Record& record : all) {
-    if (record.engineer.empty()) continue;
-    usable.push_back(record);
-    people.insert(record.engineer);
-    if (!record.component.empty()) components.insert(record.component);
+    if (record.engineer.empty() && record.label.empty()) continue;
+    if (!record.engineer.empty()) assigned.push_back(record);
+    if (!record.label.empty()) labelled.push_back(record);
+    ++result.records;
     result.duplicates += !texts.insert(record.text).second;
-    result.with_addresses += RE2::PartialMatch(record.text, address);
+    std::set<std::string_view> kinds;
+    for (const PrivateSpan& span : find_private_data(record.text)) kinds.insert(name_of(span.kind));
+    for (std::string_view kind : kinds) ++result.private_data[std::string(kind)];
     size_t high = 0;
     for (char c : record.text) high += (c & 0x80) != 0;
     result.not_latin += high * 3 > record.text.size();
@@ -50,64 +155,50 @@ DataProfile profile(const std::vector<Record>& all) {
       result.last = std::max(result.last, record.time);
     }
   }
-  result.records = usable.size();
-  result.people = people.size();
+  result.people = names_in(assigned, &Record::engineer);
+  result.labels = names_in(labelled, &Record::label);
+  std::set<std::string_view> components;
+  for (const Record& record : assigned) {
+    if (!record.component.empty()) components.insert(record.component);
+  }
   result.components = components.size();
-  if (usable.size() < kFewest || people.size() < 2) {
-    result.verdict = fmt::format("with these {} records of {} engineers it is not worth it: there is too little to learn from, or to judge on", usable.size(), people.size());
-    return result;
-  }
-  const size_t take = std::min(usable.size(), kSubsample), held = std::max<size_t>(take / 5, 5);
-  const std::span<const Record> newest(usable.data() + usable.size() - take, take);
-  const auto test = newest.last(held);
-  result.tested = held;
-  Progress progress("try on a subsample", 3);
-  for (size_t part : {size_t{4}, size_t{2}, size_t{1}}) {
-    const auto train = newest.first(take - held).last((take - held) / part);
-    progress.advance();
-    if (train.size() < 50 || std::set<std::string_view>([&] {
-                               std::set<std::string_view> names;
-                               for (const Record& record : train) names.insert(record.engineer);
-                               return names;
-                             }()).size() < 2) {
-      continue;
-    }
-    TriageOptions options;
-    options.ablation = false;
-    const auto start = std::chrono::steady_clock::now();
-    const TriageModel model = TriageModel::train(train, options);
-    const auto report = evaluate_triage(model, test, 0);
-    LearningPoint point;
-    point.records = train.size();
-    point.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    point.ai = report["engineer"]["top1"];
-    point.majority = report["baselines"]["majority"]["engineer"]["top1"];
-    point.last_toucher = report["baselines"]["last_toucher"]["engineer"]["top1"];
-    result.curve.push_back(point);
-  }
-  progress.finish();
-  if (result.curve.empty()) {
-    result.verdict = fmt::format("with these {} records it is not worth it: there is too little to learn from", usable.size());
-    return result;
-  }
-  const LearningPoint& last = result.curve.back();
-  result.build_seconds = last.seconds * 2 * static_cast<double>(usable.size()) / static_cast<double>(last.records);
-  const double best = std::max(last.majority, last.last_toucher), gain = last.ai - best;
-  result.worth_it = gain >= kWorthGain;
-  result.verdict = result.worth_it
-                       ? fmt::format("a bug router is worth building: {:.0f} % right at the first name, {:.0f} points over the best look-up", 100 * last.ai, 100 * gain)
-                       : fmt::format("with these {} records it is not worth it: the AI would be right {:.0f} % of the time, a plain look-up {:.0f} %", usable.size(),
-                                     100 * last.ai, 100 * best);
+  const Trial triage{"triage", "a bug router", "engineers", "last toucher of the predicted component", &Record::engineer, try_triage};
+  const Trial classify{"classify", "a text classifier", "labels", "label of the most similar text", &Record::label, try_classify};
+  if (!labelled.empty()) result.proposals.push_back(propose(classify, std::move(labelled)));
+  if (!assigned.empty() || result.proposals.empty()) result.proposals.push_back(propose(triage, std::move(assigned)));
+  std::stable_sort(result.proposals.begin(), result.proposals.end(), [](const Proposal& a, const Proposal& b) { return a.gain() > b.gain(); });
   return result;
 }
 
 std::string propose_recipe(const DataProfile& profile, const std::string& name, const std::vector<std::string>& sources, const std::string& map) {
+  const Proposal& best = profile.proposals.front();
   std::string list;
   for (const std::string& source : sources) list += (list.empty() ? "" : ", ") + quoted(source);
-  return fmt::format(R"(# Written by `ingot new` after looking at the data: {} records, {} engineers, {} components.
-# {}
-name = {}
-kind = "triage"           # ranks engineers and components for a new bug
+  const std::string head = fmt::format("# Written by `ingot new` after looking at the data: {} records, {} engineers, {} components, {} labels.\n# {}\nname = {}\n",
+                                       profile.records, profile.people, profile.components, profile.labels, best.verdict, quoted(name));
+  if (best.kind == "classify") {
+    return head + fmt::format(R"(kind = "classify"         # gives each text one of the labels it has seen
+purpose = ""              # what the AI is for, to follow "it ..." when a question is declined
+base = "none"             # the embedded word vectors; "all-minilm-l6-v2" once it is pulled
+
+[data]
+sources = [{}]
+map = {}                  # FIELD=COLUMN,... for csv and jsonl
+holdout = 0.2             # by time where the records have times, else drawn from every label: it judges
+max_records = 20000
+
+[guard]                   # each rail off, watch or block; private data may also be masked
+topic = "block"           # a question on another subject is declined with a reason
+topic_keep = 0.97         # share of its own texts that must pass
+private_data = "{}"
+
+[gate]
+accuracy = 0.0            # pack nothing that is right less often, from 0 to 1
+beat_majority = true      # nor anything that does not beat the most common label
+)",
+                              list, quoted(map), profile.private_data.empty() ? "off" : "mask");
+  }
+  return head + fmt::format(R"(kind = "triage"           # ranks engineers and components for a new bug
 purpose = "sends each bug to the right engineer and component"
 base = "ingot-base"       # the embedded small Llama reads the bugs too; "none": words alone
 
@@ -132,7 +223,7 @@ private_data = "off"
 engineer_top1 = 0.0       # pack nothing that is right less often, from 0 to 1
 beat_majority = true      # nor anything that does not beat "always the busiest"
 )",
-                     profile.records, profile.people, profile.components, profile.verdict, quoted(name), list, quoted(map));
+                            list, quoted(map));
 }
 
 }  // namespace ingot

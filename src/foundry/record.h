@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace ingot {
@@ -29,13 +31,22 @@ struct SkippedRow {
   uint64_t line = 0;
 };
 
+// What is held in memory of a source of any size.
+struct Holding {
+  size_t newest = 0;                              // at most this many records; 0: all
+  std::function<void(const Record&)> visit;       // if set, records are shown to it and none is held
+  std::function<std::string(const Record&)> refuse;  // a reason not to use a record, or nothing
+};
+
 struct Dataset {
   std::vector<Record> records;
   std::vector<SkippedRow> examples;          // at most 5 a reason
   std::map<std::string, uint64_t> skipped;   // reason -> rows
-  uint64_t rows_read = 0;                    // records + skipped
+  uint64_t rows_read = 0;                    // records + older + skipped
   std::vector<std::string> notes;            // facts worth telling: encodings replaced, time zones assumed, ...
   std::map<std::string, uint64_t> fields_noted;  // remark -> rows it is about; becomes notes
+  Holding hold;
+  uint64_t older = 0;                        // records let go of because of hold.newest
   std::string described;                     // one line: what this source is
 
   void skip(std::string reason, std::string file, uint64_t line) {
@@ -43,10 +54,14 @@ struct Dataset {
     uint64_t& count = skipped[reason];
     if (++count <= 5) examples.push_back({std::move(reason), std::move(file), line});
   }
-  void add(Record record) {
-    ++rows_read;
-    records.push_back(std::move(record));
-  }
+  // Keeps the record, or counts it as skipped when its id was there before.
+  void add(Record record);
+
+  // Sorts by time, oldest first (stable), and lets go of the oldest where there are more than hold.newest.
+  void keep_newest();
+
+ private:
+  std::unordered_set<uint64_t> ids_;  // hashes of the ids so far
 };
 
 }  // namespace ingot

@@ -75,6 +75,38 @@ TEST(SourceCsv, RefusesWhatItCannotRead) {
   EXPECT_THROW(read_csv("/nonexistent.csv", {}), Error);
 }
 
+TEST(SourceCsv, FindsTheSeparatorInTheLineOfNames) {
+  for (const char* separator : {",", ";", "\t"}) {
+    const std::string s = separator;
+    const auto path = written("separated.csv", "id" + s + "engineer" + s + "\"text\"" + s + "\"a,b;c\td,;\"\n1" + s + "ann" + s + "\"a, b; c\td\"" + s + "x\n");
+    const Dataset data = read_csv(path, {});
+    ASSERT_EQ(data.records.size(), 1u) << s;
+    EXPECT_EQ(data.records[0].text, "a, b; c\td");
+    EXPECT_EQ(data.records[0].engineer, "ann");
+  }
+}
+
+TEST(SourceCsv, HoldsTheNewestOnlyAndCountsTheRest) {
+  std::string text = "id,engineer,text,time\n";
+  for (int i = 0; i < 1000; ++i) text += std::to_string(i) + ",ann,text " + std::to_string(i) + "," + std::to_string(1000000000 + (i * 7919) % 1000) + "\n";
+  text += "3,ann,again,1000000000\n";
+  const auto path = written("many.csv", text);
+  const Dataset whole = read_csv(path, {});
+  Holding hold;
+  hold.newest = 30;
+  const Dataset held = read_csv(path, {}, hold);
+  ASSERT_EQ(held.records.size(), 30u);
+  EXPECT_EQ(held.older, 970u);
+  EXPECT_EQ(held.rows_read, 1001u);
+  EXPECT_EQ(held.skipped.at("the same id twice"), 1u);
+  for (size_t i = 0; i < 30; ++i) EXPECT_EQ(held.records[i].id, whole.records[970 + i].id);
+  size_t visited = 0;
+  Holding show;
+  show.visit = [&](const Record&) { ++visited; };
+  EXPECT_TRUE(read_csv(path, {}, show).records.empty());
+  EXPECT_EQ(visited, 1000u);
+}
+
 TEST(SourceJsonl, ObjectsAndOthers) {
   const auto path = written("a.jsonl", "{\"text\":\"it crashes\",\"engineer\":\"ann\",\"time\":1013618798}\n[1]\n{\"text\":\"\",\"engineer\":\"b\"}\n\nnot json\n");
   const Dataset data = read_jsonl(path, {});

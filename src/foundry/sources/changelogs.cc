@@ -143,11 +143,12 @@ void read_changelog(const std::string& text, const std::string& file, const std:
 
 }  // namespace
 
-Dataset read_changelogs(const std::filesystem::path& folder) {
+Dataset read_changelogs(const std::filesystem::path& folder, const Holding& hold) {
   if (!std::filesystem::is_directory(folder)) {
     bad_input("there is no such folder", folder.string(), "give the folder that holds the packages' documentation, as /usr/share/doc");
   }
   Dataset data;
+  data.hold = hold;
   data.described = fmt::format("Debian changelogs under {}", folder.string());
   std::vector<std::filesystem::path> files;
   std::error_code failed;
@@ -168,7 +169,7 @@ Dataset read_changelogs(const std::filesystem::path& folder) {
     if (std::string assumed = to_utf8(text); !assumed.empty()) data.fields_noted["files not in UTF-8, read as " + assumed]++;
     read_changelog(text, file.string(), teams, versions, data);
   }
-  if (data.records.empty()) {
+  if (data.rows_read == 0) {
     data.notes.push_back(fmt::format("{} changelogs were found; slim images carry none", files.size()));
   }
   finish(data);

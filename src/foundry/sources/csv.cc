@@ -12,7 +12,9 @@ constexpr size_t kLargestField = size_t{16} << 20;  // bytes; a longer one is a 
 // RFC 4180 with either line end, over bytes that stay mapped: memory is one row.
 class CsvRows {
  public:
-  CsvRows(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {}
+  CsvRows(std::string_view text, std::string file, char separator) : text_(text), file_(std::move(file)), separator_(separator) {}
+
+  size_t offset() const { return at_; }  // of the next row
 
   // False at the end. Fields are raw bytes.
   bool next(std::vector<std::string>& fields, uint64_t& line) {
@@ -42,7 +44,7 @@ class CsvRows {
       } else if (c == '"' && field.empty() && !was_quoted) {
         quoted = was_quoted = true;
         opened = line_;
-      } else if (c == ',') {
+      } else if (c == separator_) {
         fields.push_back(std::move(field));
         field.clear();
         was_quoted = false;
@@ -61,18 +63,36 @@ class CsvRows {
  private:
   std::string_view text_;
   std::string file_;
+  char separator_;
   size_t at_ = 0;
   uint64_t line_ = 1;
 };
 
+// Spreadsheets of half the world write semicolons: whichever of comma, semicolon and tab stands most often in the line of names.
+char separator_of(std::string_view text) {
+  std::map<char, size_t> count = {{',', 0}, {';', 0}, {'\t', 0}};
+  bool quoted = false;
+  for (const char c : text.substr(0, size_t{1} << 16)) {
+    if (c == '"') quoted = !quoted;
+    else if (c == '\n' && !quoted) break;
+    else if (auto found = count.find(c); found != count.end() && !quoted) ++found->second;
+  }
+  char best = ',';
+  for (const auto& [c, n] : count) {
+    if (n > count[best]) best = c;
+  }
+  return best;
+}
+
 }  // namespace
 
-Dataset read_csv(const std::filesystem::path& path, const ColumnMap& map) {
+Dataset read_csv(const std::filesystem::path& path, const ColumnMap& map, const Holding& hold) {
   MappedFile mapped(path);
   std::string_view text = mapped.text();
   const std::string file = path.string();
   if (text.empty()) bad_input("the file is empty", file, "give a CSV file with a line of column names");
   Dataset data;
+  data.hold = hold;
   data.described = fmt::format("CSV {}", path.filename().string());
   std::string converted;
   const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0; };
@@ -86,7 +106,10 @@ Dataset read_csv(const std::filesystem::path& path, const ColumnMap& map) {
   if (text.substr(0, size_t{1} << 16).find('\0') != std::string_view::npos) {
     bad_input("this is a binary file, not CSV", file, "export the records as CSV or JSON lines");
   }
-  CsvRows rows(text, file);
+  const char separator = separator_of(text);
+  if (separator != ',') data.notes.push_back(fmt::format("{} has {} between its columns", file, separator == ';' ? "semicolons" : "tabs"));
+  const size_t prefix = converted.empty() ? static_cast<size_t>(text.data() - mapped.text().data()) : 0;
+  CsvRows rows(text, file, separator);
   std::vector<std::string> fields;
   uint64_t line = 0;
   rows.next(fields, line);
@@ -107,6 +130,7 @@ Dataset read_csv(const std::filesystem::path& path, const ColumnMap& map) {
           return value;
         },
         line);
+    if (converted.empty()) mapped.release_before(prefix + rows.offset());
   }
   finish(data);
   return data;

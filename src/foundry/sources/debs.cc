@@ -33,7 +33,7 @@ std::filesystem::path downloaded(const std::filesystem::path& folder, const std:
 
 }  // namespace
 
-Dataset read_debs(const std::filesystem::path& list) {
+Dataset read_debs(const std::filesystem::path& list, const Holding& hold) {
   std::istringstream in{read_file(list, 1 << 20)};
   const std::filesystem::path debs = cache();
   const std::filesystem::path docs = debs / "unpacked" / list.stem();
@@ -71,7 +71,7 @@ Dataset read_debs(const std::filesystem::path& list) {
     throw Error(ErrorKind::environment, "none of the listed packages can be downloaded", list.string(),
                 "check the network, run apt-get update, or name another source");
   }
-  Dataset data = read_changelogs(docs / "usr/share/doc");
+  Dataset data = read_changelogs(docs / "usr/share/doc", hold);
   data.described = fmt::format("changelogs of {} pinned Debian packages ({})", packages - missing.size(), list.filename().string());
   for (SkippedRow& row : missing) data.skip(row.reason, row.file, row.line);
   return data;

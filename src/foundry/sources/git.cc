@@ -25,8 +25,9 @@ std::string without_trailers(const std::string& message) {
 
 }  // namespace
 
-Dataset read_git(const std::filesystem::path& repository) {
+Dataset read_git(const std::filesystem::path& repository, const Holding& hold) {
   Dataset data;
+  data.hold = hold;
   data.described = fmt::format("git history of {}", repository.filename().string());
   const std::string where = repository.string();
   std::string pending;
@@ -75,22 +76,6 @@ Dataset read_git(const std::filesystem::path& repository) {
   if (!pending.empty() && pending[0] == '\x1e') commit(pending.substr(1));
   finish(data);
   return data;
-}
-
-Dataset read_source(const std::string& spec, const ColumnMap& map) {
-  const size_t colon = spec.find(':');
-  const std::string kind = spec.substr(0, colon);
-  if (colon != std::string::npos) {
-    const std::filesystem::path path = spec.substr(colon + 1);
-    if (kind == "csv") return read_csv(path, map);
-    if (kind == "jsonl") return read_jsonl(path, map);
-    if (kind == "changelogs") return read_changelogs(path);
-    if (kind == "git") return read_git(path);
-    if (kind == "bugzilla" || kind == "github" || kind == "jira") return read_tracker(kind, path, map);
-    if (kind == "debs") return read_debs(path);
-  }
-  throw Error(ErrorKind::usage, fmt::format("\"{}\" is not a source", spec), "--source",
-              "write KIND:PATH, for example csv:bugs.csv, jsonl:bugs.jsonl, bugzilla:FILE, github:FILE, jira:FILE, changelogs:/usr/share/doc, debs:LIST or git:FOLDER");
 }
 
 }  // namespace ingot

@@ -8,12 +8,13 @@
 
 namespace ingot {
 
-Dataset read_jsonl(const std::filesystem::path& path, const ColumnMap& map) {
+Dataset read_jsonl(const std::filesystem::path& path, const ColumnMap& map, const Holding& hold) {
   MappedFile mapped(path);
   const std::string_view text = mapped.text();
   const std::string file = path.string();
   if (text.empty()) bad_input("the file is empty", file, "give a file with one JSON object a line");
   Dataset data;
+  data.hold = hold;
   data.described = fmt::format("JSON lines {}", path.filename().string());
   std::optional<RowMapper> mapper;
   std::vector<std::string> columns;
@@ -48,6 +49,7 @@ Dataset read_jsonl(const std::filesystem::path& path, const ColumnMap& map) {
           return found->is_string() ? found->get<std::string>() : found->dump();
         },
         line);
+    mapped.release_before(at);
   }
   finish(data);
   return data;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <unordered_map>
 
 #include "core/error.h"
 #include "core/nearest.h"
@@ -150,19 +149,26 @@ void RowMapper::add(Dataset& data, const std::function<std::string(size_t)>& val
 void finish(Dataset& data) {
   for (const auto& [note, count] : data.fields_noted) data.notes.push_back(fmt::format("{} ({} rows)", note, count));
   data.fields_noted.clear();
-  std::unordered_map<std::string, size_t> seen;
-  std::vector<Record> kept;
-  kept.reserve(data.records.size());
-  for (Record& record : data.records) {
-    if (!record.id.empty() && !seen.emplace(record.id, kept.size()).second) {
-      --data.rows_read;
-      data.skip("the same id twice", record.file, record.line);
-      continue;
-    }
-    kept.push_back(std::move(record));
+  data.keep_newest();
+}
+
+void Dataset::add(Record record) {
+  if (!record.id.empty() && !ids_.insert(std::hash<std::string>()(record.id)).second) return skip("the same id twice", record.file, record.line);
+  if (hold.refuse) {
+    if (std::string reason = hold.refuse(record); !reason.empty()) return skip(std::move(reason), record.file, record.line);
   }
-  data.records = std::move(kept);
-  std::stable_sort(data.records.begin(), data.records.end(), [](const Record& a, const Record& b) { return a.time < b.time; });
+  ++rows_read;
+  if (hold.visit) return hold.visit(record);
+  records.push_back(std::move(record));
+  if (hold.newest && records.size() >= 2 * hold.newest) keep_newest();
+}
+
+void Dataset::keep_newest() {
+  std::stable_sort(records.begin(), records.end(), [](const Record& a, const Record& b) { return a.time < b.time; });
+  if (!hold.newest || records.size() <= hold.newest) return;
+  const size_t most = records.size() - hold.newest;
+  older += most;
+  records.erase(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(most));
 }
 
 }  // namespace ingot

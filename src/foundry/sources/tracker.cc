@@ -119,38 +119,30 @@ bool nobody(const std::string& name) {
          name.find("-triaged") != std::string::npos;
 }
 
-// A tracker's CSV: columns are found by their usual names; who is nobody is taken out afterwards.
-Dataset tracker_csv(const std::filesystem::path& path, const ColumnMap& map) {
-  Dataset data = read_csv(path, map);
-  std::vector<Record> kept;
-  for (Record& record : data.records) {
-    if (nobody(record.engineer)) {
-      --data.rows_read;
-      data.skip("nobody is assigned", record.file, record.line);
-    } else {
-      kept.push_back(std::move(record));
-    }
-  }
-  data.records = std::move(kept);
-  return data;
+// A tracker's CSV: columns are found by their usual names; who is nobody is taken out.
+Dataset tracker_csv(const std::filesystem::path& path, const ColumnMap& map, Holding hold) {
+  hold.refuse = [](const Record& record) -> std::string { return nobody(record.engineer) ? "nobody is assigned" : ""; };
+  return read_csv(path, map, hold);
 }
 
 }  // namespace
 
-Dataset read_tracker(const std::string& kind, const std::filesystem::path& path, const ColumnMap& map) {
+Dataset read_tracker(const std::string& kind, const std::filesystem::path& path, const ColumnMap& map, const Holding& hold) {
   MappedFile mapped(path);
   std::string_view text = mapped.text();
   const std::string file = path.string();
   if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
   const size_t first = text.find_first_not_of(" \t\r\n");
-  if (kind != "github" && first != std::string_view::npos && text[first] != '{' && text[first] != '[') return tracker_csv(path, map);
+  if (kind != "github" && first != std::string_view::npos && text[first] != '{' && text[first] != '[') return tracker_csv(path, map, hold);
   Dataset data;
+  data.hold = hold;
   data.described = fmt::format("{} issues of {}", kind == "github" ? "GitHub" : kind == "jira" ? "Jira" : "Bugzilla", path.filename().string());
   const std::vector<std::string> columns = {"id", "engineer", "component", "title", "text", "time", "product", "priority", "severity", "type"};
   ColumnMap own;
   for (const std::string& column : columns) own[column] = column;
   RowMapper mapper(own, columns, file);
   each_issue(text, kind == "jira" ? "issues" : "bugs", file, [&](std::string_view slice, uint64_t line) {
+    mapped.release_before(static_cast<size_t>(slice.data() - mapped.text().data()));
     std::string bytes(slice);
     if (std::string assumed = to_utf8(bytes); !assumed.empty()) data.fields_noted["not UTF-8, read as " + assumed]++;
     // Nesting is bounded, so that a hostile file cannot exhaust the stack.
