@@ -44,7 +44,8 @@ Service& service() {
   static Service* made = [] {
     const std::vector<std::string_view> texts{"the user asks and the assistant answers in words", "a tool is called with arguments"};
     const std::vector<std::string> specials{"<|end|>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"};
-    Tokenizer tokenizer = *train_tokenizer(texts, 300, PreTokenizer::kGpt2, specials);
+    const auto made_tokenizer = std::const_pointer_cast<Tokenizer>(train_tokenizer(texts, 300, PreTokenizer::kGpt2, specials));
+    Tokenizer& tokenizer = *made_tokenizer;
     tokenizer.eos = 0;
     tokenizer.chat_template = "{% if tools %}{{ tools | tojson }}<tool_call>{% endif %}{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}assistant:";
     LlamaConfig config;

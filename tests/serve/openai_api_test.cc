@@ -239,7 +239,7 @@ TEST_F(OpenAiApi, EveryRouteIsDocumentedAndAnswersNonsense) {
     EXPECT_EQ(document["paths"][path][method]["x-scope"], scope_name(route.scope));
     EXPECT_EQ(document["paths"][path][method].contains("requestBody"), !route.request.empty());
     if (const size_t brace = path.find('{'); brace != std::string::npos) path = path.substr(0, brace) + "talker";
-    for (const char* body : {"", "{}", "[]", "null", "{\"input\":3,\"messages\":[[]],\"prompt\":{},\"model\":[]}", "{\"model\":\"talker\",\"messages\":[{}],\"prompt\":[[]],\"input\":[{}],\"max_tokens\":1}"}) {
+    for (const char* body : {"", "{}", "[]", "null", "{\"input\":3,\"messages\":[[]],\"prompt\":{},\"model\":[]}", "{\"model\":\"talker\",\"messages\":[{}],\"prompt\":[[]],\"input\":[{}],\"max_tokens\":1,\"max_output_tokens\":1}"}) {
       Client client(service->port());
       const Answer answer = route.method == "GET" ? client.get(path) : client.post(path, body);
       EXPECT_GE(answer.status, 200) << path;
