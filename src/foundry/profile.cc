@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -123,8 +124,10 @@ Proposal propose(const Trial& trial, std::vector<Record> usable) {
   }
   const LearningPoint& last = result.curve.back();
   result.build_seconds = last.seconds * 2 * static_cast<double>(usable.size()) / static_cast<double>(last.records);
-  result.worth_it = result.gain() >= kWorthGain;
   const double best = std::max(last.majority, last.look_up);
+  // Two shares of the same few records differ by chance too: twice the binomial variance at most, as if they were independent.
+  const double mean = (last.ai + best) / 2, chance = 1.96 * std::sqrt(2 * mean * (1 - mean) / static_cast<double>(held));
+  result.worth_it = result.gain() >= std::max(kWorthGain, chance);
   result.verdict = result.worth_it ? fmt::format("{} is worth building: {:.0f} % right at the first name, {:.0f} points over the best look-up", trial.made,
                                                  100 * last.ai, 100 * result.gain())
                                    : fmt::format("{}: with these {} records it is not worth it: the AI would be right {:.0f} % of the time, a plain look-up {:.0f} %",
