@@ -107,13 +107,13 @@ void print(const nlohmann::json& report) {
   if (report.contains("prefill")) print_model_bench(report);
 }
 
-struct Options {
+struct BenchOptions {
   ModelBench bench;
   int threads = 0;
   bool json = false;
 };
 
-void run(const Options& options) {
+void run(const BenchOptions& options) {
   std::unique_ptr<ThreadTeam> own;
   if (options.threads > 0) own = std::make_unique<ThreadTeam>(options.threads);
   ThreadTeam& team = own ? *own : default_team();
@@ -140,7 +140,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   options->bench.batch = {1};
   auto* command = app.add_subcommand("bench", "Measure this machine's limits, and the kernels or a model as a share of them");
   command->add_option("model", options->bench.model, "A model file; without one, the kernels are measured");

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/conversation.h"
+#include "cli/chat_session.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
@@ -32,7 +32,7 @@ void add_chat(CLI::App& app) {
   command->add_option("--min-p", o->request.sampling.min_p, "leave out what is less likely than this share of the top")->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same answers");
   command->callback([o] {
-    Conversation talk(o->model);
+    ChatSession talk(o->model);
     talk.system(o->system);
     const auto show = [](std::string_view text) {
       std::fwrite(text.data(), 1, text.size(), stdout);

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "cli/conversation.h"
+#include "cli/chat_session.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -21,7 +21,7 @@
 namespace ingot {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 struct Answer {
   std::string text;  // for people
@@ -34,13 +34,13 @@ struct Answer {
 struct Contestant {
   std::string name;
   std::shared_ptr<const Ai> ai;
-  std::unique_ptr<Conversation> talk;
+  std::unique_ptr<ChatSession> talk;
 
   explicit Contestant(const std::string& what) : name(what) {
     if (std::filesystem::is_regular_file(what) && looks_like_archive(what)) {
       ai = Ai::open(what);
     } else {
-      talk = std::make_unique<Conversation>(what);
+      talk = std::make_unique<ChatSession>(what);
     }
   }
 
@@ -96,7 +96,7 @@ void compare_on_data(const Contestant& a, const Contestant& b, const std::string
   std::erase_if(data.records, [&](const Record& record) { return (labelled ? record.label : record.engineer).empty(); });
   if (data.records.empty()) bad_input("no record can be judged", source, "the records need a text and its answer; say which columns with --map");
   if (!labelled) match_spellings(data.records, a.ai->triage().engineers());
-  json out = {{"records", data.records.size()}, {"a", a.name}, {"b", b.name}};
+  ordered_json out = {{"records", data.records.size()}, {"a", a.name}, {"b", b.name}};
   for (size_t depth : {size_t{1}, size_t{5}}) {
     if (labelled && depth > 1) continue;
     const auto with = a.hits(data.records, depth), without = b.hits(data.records, depth);
@@ -107,7 +107,7 @@ void compare_on_data(const Contestant& a, const Contestant& b, const std::string
   fmt::print("{} records\n{:<6} {:>9} {:>9}   {}\n", data.records.size(), "", "A", "B", "A - B (95 %)");
   for (const char* key : {"top_1", "top_5"})
     if (out.contains(key)) {
-      const json& row = out[key];
+      const ordered_json& row = out[key];
       fmt::print("{:<6} {:>8.1f}% {:>8.1f}%   {:+.1f} points ({:+.1f} to {:+.1f})\n", key, 100 * row["a"].get<double>(), 100 * row["b"].get<double>(), 100 * row["a_minus_b"].get<double>(), 100 * row["low"].get<double>(), 100 * row["high"].get<double>());
     }
 }
@@ -157,9 +157,9 @@ void add_compare(CLI::App& app) {
         tokens[i] += answers[i]->tokens;
       }
       if (o->json) {
-        json row = {{"prompt", line}, {"same", one.head == other.head}};
+        ordered_json row = {{"prompt", line}, {"same", one.head == other.head}};
         for (int i = 0; i < 2; ++i) row[i ? "b" : "a"] = {{"answer", answers[i]->text}, {"tokens", answers[i]->tokens}, {"seconds", answers[i]->seconds}};
-        std::puts(row.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+        std::puts(row.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
       } else {
         fmt::print("? {}\nA {}\nB {}\n\n", line, one.text, other.text);
       }
@@ -167,7 +167,7 @@ void add_compare(CLI::App& app) {
     }
     if (asked == 0) bad_input("there is no question", o->prompts.empty() ? "stdin" : o->prompts, "write one a line");
     if (o->json) {
-      json out = {{"asked", asked}, {"same", same}};
+      ordered_json out = {{"asked", asked}, {"same", same}};
       for (int i = 0; i < 2; ++i) out[i ? "b" : "a"] = {{"name", i ? o->b : o->a}, {"seconds", seconds[i]}, {"tokens", tokens[i]}};
       std::puts(out.dump().c_str());
     } else {

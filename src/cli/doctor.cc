@@ -20,7 +20,7 @@
 namespace ingot {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 // Where there is no /proc, as in a container from scratch, these stay empty.
 std::string cpu_field(const std::string& key) {
@@ -70,8 +70,8 @@ constexpr struct {
   double bytes;
 } kTypes[] = {{"Q4_0", 18.0 / 32}, {"Q8_0", 34.0 / 32}, {"F16", 2.0}};
 
-json models_that_run(const MachineLimits& limits, const Memory& memory) {
-  json rows = json::array();
+ordered_json models_that_run(const MachineLimits& limits, const Memory& memory) {
+  ordered_json rows = ordered_json::array();
   for (const SizeRow& size : kSizes)
     for (const auto& type : kTypes) {
       const double bytes = size.billions * 1e9 * type.bytes, context = 4 * size.kv_mb_per_1k * 1e6, needed = bytes + context + 300e6;
@@ -129,31 +129,31 @@ void add_doctor(CLI::App& app) {
     const auto data = data_folder(o->data);
     const Memory have = memory();
     const MachineLimits limits = measure_machine(default_team());
-    json targets = json::array();
+    ordered_json targets = ordered_json::array();
     for (Target target : available_targets()) targets.push_back(target_name(target));
-    const json report = {{"version", INGOT_VERSION},
+    const ordered_json report = {{"version", INGOT_VERSION},
                          {"machine", {{"cpu", cpu_field("model name")}, {"cores", available_cores()}, {"targets", targets}, {"target", target_name(active_target())}, {"memory_gb", static_cast<double>(have.total) / 1e9},
                                       {"memory_available_gb", static_cast<double>(have.available) / 1e9}, {"read_gb_s", limits.read_gb_s}, {"f32_gflop_s", limits.f32_gflop_s}, {"bf16_gflop_s", limits.bf16_gflop_s}, {"int8_gop_s", limits.int8_gop_s}}},
                          {"models", models_that_run(limits, have)},
                          {"estimate", "limits from the measured bandwidth and peaks, not measured speeds; ingot bench MODEL measures"}};
-    json found = json::array();
+    ordered_json found = ordered_json::array();
     for (const Finding& finding : findings(data)) found.push_back({{"what", finding.what}, {"state", finding.state}, {"note", finding.todo}});
     if (o->json) {
-      json out = report;
+      ordered_json out = report;
       out["findings"] = found;
-      std::puts(out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+      std::puts(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace).c_str());
       return;
     }
-    const json& machine = report["machine"];
+    const ordered_json& machine = report["machine"];
     std::string names;
-    for (const json& target : targets) names += " " + target.get<std::string>();
+    for (const ordered_json& target : targets) names += " " + target.get<std::string>();
     fmt::print("processor  {}, {} cores may be used\n", machine["cpu"].get<std::string>().empty() ? "unknown" : machine["cpu"].get<std::string>(), machine["cores"].get<int>());
     fmt::print("targets   {}; in use: {}\n", names, machine["target"].get<std::string>());
     fmt::print("memory     {:.1f} GB, {:.1f} GB available\n", machine["memory_gb"].get<double>(), machine["memory_available_gb"].get<double>());
     fmt::print("measured   reads {:.1f} GB/s, float {:.0f} GFLOP/s, int8 {:.0f} GOP/s\n\n", limits.read_gb_s, limits.f32_gflop_s, limits.int8_gop_s);
     fmt::print("models with 4,096 tokens of context; speeds are the limits of the machine as just measured, an estimate:\n");
     fmt::print("{:<6} {:<6} {:>9}  {:<22} {:>16} {:>17}\n", "size", "type", "GB", "", "decode, at most", "prefill, at most");
-    for (const json& row : report["models"]) {
+    for (const ordered_json& row : report["models"]) {
       if (row["type"] == "F16" && row["size"] != "135M" && row["size"] != "1B") continue;
       const bool runs = row["runs"].get<bool>();
       fmt::print("{:<6} {:<6} {:>9.1f}  {:<22}", row["size"].get<std::string>(), row["type"].get<std::string>(), row["needed_gb"].get<double>(), runs ? "runs" : row["fits_the_machine"].get<bool>() ? "needs memory freed" : "too large");
@@ -163,7 +163,7 @@ void add_doctor(CLI::App& app) {
         fmt::print("\n");
     }
     fmt::print("\n");
-    for (const json& finding : found) fmt::print("{:<8} {:<16} {}\n", finding["state"].get<std::string>(), finding["what"].get<std::string>(), finding["note"].get<std::string>());
+    for (const ordered_json& finding : found) fmt::print("{:<8} {:<16} {}\n", finding["state"].get<std::string>(), finding["what"].get<std::string>(), finding["note"].get<std::string>());
   });
 }
 

@@ -12,7 +12,7 @@
 namespace ingot {
 namespace {
 
-struct Options {
+struct EmbedOptions {
   std::string model, file, pooling;
   bool json = false, windows = false;
 };
@@ -30,7 +30,7 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-void print_vector(const float* row, int width, int windows, const Options& o) {
+void print_vector(const float* row, int width, int windows, const EmbedOptions& o) {
   std::string out = o.windows ? "{\"windows\":" + std::to_string(windows) + ",\"embedding\":[" : o.json ? "[" : "";
   char number[32];
   for (int i = 0; i < width; ++i) {
@@ -40,7 +40,7 @@ void print_vector(const float* row, int width, int windows, const Options& o) {
   std::puts((out + (o.windows ? "]}" : o.json ? "]" : "")).c_str());
 }
 
-void embed(const Options& o) {
+void embed(const EmbedOptions& o) {
   std::optional<Pooling> pooling;
   if (o.pooling == "mean") pooling = Pooling::kMean;
   if (o.pooling == "cls") pooling = Pooling::kCls;
@@ -70,7 +70,7 @@ void embed(const Options& o) {
 
 void add_embed(CLI::App& app) {
   auto* command = app.add_subcommand("embed", "A vector for each line of a text: texts alike in meaning lie close");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EmbedOptions>();
   command->add_option("MODEL", o->model, "a sentence encoder's folder, a language model, or a name")->required();
   command->add_option("FILE", o->file, "a text file, one text a line; -: stdin")->required();
   command->add_option("--pooling", o->pooling, "how a text's rows become one; without it as the model says, else mean")->check(CLI::IsMember({"mean", "cls", "last"}));

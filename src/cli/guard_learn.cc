@@ -15,16 +15,8 @@
 #include "models/word_vectors.h"
 
 namespace ingot {
-namespace {
 
-struct Options {
-  std::string recipe = "recipes/injection", out;
-  std::vector<std::string> ordinary;
-  int copies = 10;
-  bool families = false;
-};
-
-std::vector<std::string> lines_of(const std::string& path) {
+std::vector<std::string> lines_of_file(const std::string& path) {
   std::ifstream in(path);
   if (!in) bad_input("the file cannot be read", path, "give one text a line");
   std::vector<std::string> lines;
@@ -32,6 +24,15 @@ std::vector<std::string> lines_of(const std::string& path) {
     if (!line.empty()) lines.push_back(std::move(line));
   return lines;
 }
+
+namespace {
+
+struct GuardLearnOptions {
+  std::string recipe = "recipes/injection", out;
+  std::vector<std::string> ordinary;
+  int copies = 10;
+  bool families = false;
+};
 
 void show(const std::string& name, const Rate& rate) { fmt::print("{:<44} {:5.1f} % (95 %: {:.1f} to {:.1f}) of {}\n", name, 100 * rate.share(), 100 * rate.low(), 100 * rate.high(), rate.total); }
 
@@ -62,7 +63,7 @@ void measure_families(const Background& attacks, const std::vector<std::vector<s
 }  // namespace
 
 void add_guard_learn(CLI::App& guard) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GuardLearnOptions>();
   CLI::App* command = guard.add_subcommand("learn-injection", "Trains the model of the injection rail from families of attacks and ordinary texts");
   command->add_option("recipe", options->recipe, "a folder with attacks.txt, ordinary.txt and words.txt")->capture_default_str();
   command->add_option("--ordinary", options->ordinary, "files of ordinary texts, one a line; each is a group of its own");
@@ -75,7 +76,7 @@ void add_guard_learn(CLI::App& guard) {
     const std::string words = read_file(folder / "words.txt");
     const Background attacks = read_background(read_file(folder / "attacks.txt"), words, options->copies);
     std::vector<std::vector<std::string>> ordinary = {read_background(read_file(folder / "ordinary.txt"), words, 6).texts, shipped_background().texts};
-    for (const std::string& path : options->ordinary) ordinary.push_back(lines_of(path));
+    for (const std::string& path : options->ordinary) ordinary.push_back(lines_of_file(path));
     Random random(3);
     for (auto& group : ordinary) random.shuffle(group);
     InjectionRail::Options training;

@@ -17,25 +17,16 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct GuardTryOptions {
   std::string file, on, off, svg;
   std::vector<std::string> earlier;
   std::optional<double> threshold;
   bool json = false;
 };
 
-std::vector<std::string> lines_of(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) bad_input("the file cannot be read", path, "give one text a line");
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);)
-    if (!line.empty()) lines.push_back(std::move(line));
-  return lines;
-}
-
 json number(const std::optional<double>& value) { return value ? json(*value) : json(); }
 
-void try_line(const Rails& rails, const std::string& line, const Options& options) {
+void try_line(const Rails& rails, const std::string& line, const GuardTryOptions& options) {
   const Verdict verdict = rails.check(line, options.earlier);
   json findings = json::array();
   bool allowed = true;
@@ -60,11 +51,11 @@ void try_line(const Rails& rails, const std::string& line, const Options& option
   }
 }
 
-void curve(const Rails& rails, const Options& options) {
+void curve(const Rails& rails, const GuardTryOptions& options) {
   if (!rails.topic()) throw Error(ErrorKind::input, "this AI has no topic rail, so it has no threshold to move", options.file, "build it with --set guard.topic=block");
   std::vector<double> on, off;
-  for (const std::string& text : lines_of(options.on)) on.push_back(rails.topic()->score(text));
-  for (const std::string& text : lines_of(options.off)) off.push_back(rails.topic()->score(text));
+  for (const std::string& text : lines_of_file(options.on)) on.push_back(rails.topic()->score(text));
+  for (const std::string& text : lines_of_file(options.off)) off.push_back(rails.topic()->score(text));
   if (on.empty() || off.empty()) bad_input("there must be texts of both sorts", "--on, --off", "give one text a line");
   const double packed = rails.topic()->threshold(), chosen = options.threshold.value_or(packed);
   const auto points = threshold_curve(on, off, chosen);
@@ -88,7 +79,7 @@ void curve(const Rails& rails, const Options& options) {
 }  // namespace
 
 void add_guard_try(CLI::App& guard) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GuardTryOptions>();
   CLI::App* command = guard.add_subcommand("try", "Each line of standard input: what every rail says; with texts on and off the subject, how both errors move with the threshold");
   command->add_option("file", options->file, "NAME.ingot; an executable AI is its own");
   command->add_option("--threshold", options->threshold, "of the topic rail, between 0 and 1, in place of the packed one");

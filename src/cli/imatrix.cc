@@ -13,12 +13,12 @@
 namespace ingot {
 namespace {
 
-struct Options {
+struct ImatrixOptions {
   std::string model, file, out;
   int64_t context = 512, chunks = 0;
 };
 
-void compute(const Options& o) {
+void compute(const ImatrixOptions& o) {
   auto language = open_model(o.model);
   const Llama& model = *language.model;
   MappedFile text(o.file);
@@ -64,7 +64,7 @@ void compute(const Options& o) {
 
 void add_imatrix(CLI::App& app) {
   auto* command = app.add_subcommand("imatrix", "Measure on a text how much each input of each matrix matters, for: ingot quantize --imatrix");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ImatrixOptions>();
   command->add_option("MODEL", o->model, "a .gguf file, a Hugging Face folder, or a model's name")->required();
   command->add_option("FILE", o->file, "a text like what the model will be used for")->required();
   command->add_option("-o,--out", o->out, "the file to write")->required();

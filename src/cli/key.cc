@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Options {
+struct KeyOptions {
   std::string data, name, expires, grace = "1h";
   std::vector<std::string> scopes, rates, quotas;
   int priority = 0;
@@ -37,13 +37,13 @@ std::string limits(const KeyLimits& l) {
   return out.empty() ? "none" : out;
 }
 
-void print_secret(const Options& o, const std::string& secret) {
+void print_secret(const KeyOptions& o, const std::string& secret) {
   if (o.json) return (void)std::puts(json{{"name", o.name}, {"key", secret}}.dump().c_str());
   std::puts(secret.c_str());
   std::fprintf(stderr, "this is the only time that the key of \"%s\" is shown\n", o.name.c_str());
 }
 
-void list(const Options& o) {
+void list(const KeyOptions& o) {
   const auto folder = data_folder(o.data);
   std::vector<ApiKey> keys;
   std::error_code failed;
@@ -73,7 +73,7 @@ void list(const Options& o) {
 }  // namespace
 
 void add_key(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<KeyOptions>();
   CLI::App* command = app.add_subcommand("key", "Make, list, rotate and revoke the keys that people call a service with");
   command->require_subcommand(1);
   const auto common = [&](CLI::App* sub, bool named) {

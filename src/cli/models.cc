@@ -122,12 +122,12 @@ void show(const std::filesystem::path& data, const std::string& name, bool as_js
     for (const json& file : out["files"]) fmt::print("file       {} ({:.1f} MB) sha256 {}\n", file["path"].get<std::string>(), mb(file["size"].get<uint64_t>()), file["sha256"].get<std::string>());
 }
 
-struct Options {
+struct ModelsOptions {
   std::string name, data;
   bool json = false, catalogue = false;
 };
 
-void add_common(CLI::App* command, const std::shared_ptr<Options>& o) {
+void add_common(CLI::App* command, const std::shared_ptr<ModelsOptions>& o) {
   command->add_option("--data", o->data, "data folder; else INGOT_DATA, else $XDG_DATA_HOME/ingot");
   command->add_flag("--json", o->json, "print JSON");
 }
@@ -135,7 +135,7 @@ void add_common(CLI::App* command, const std::shared_ptr<Options>& o) {
 }  // namespace
 
 void add_list(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ModelsOptions>();
   auto* command = app.add_subcommand("list", "The models on this machine, and those that can be pulled");
   command->add_flag("--catalogue", o->catalogue, "also those that can be pulled");
   add_common(command, o);
@@ -143,7 +143,7 @@ void add_list(CLI::App& app) {
 }
 
 void add_show(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ModelsOptions>();
   auto* command = app.add_subcommand("show", "A model's licence, origin, hashes and shape");
   command->add_option("NAME", o->name, "a model of ingot list --catalogue")->required();
   add_common(command, o);
@@ -151,7 +151,7 @@ void add_show(CLI::App& app) {
 }
 
 void add_remove(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ModelsOptions>();
   auto* command = app.add_subcommand("remove", "Delete a pulled model");
   command->add_option("NAME", o->name, "a pulled model")->required();
   add_common(command, o);

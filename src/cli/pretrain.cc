@@ -17,7 +17,7 @@
 namespace ingot {
 namespace {
 
-struct Options {
+struct PretrainOptions {
   std::vector<std::string> files;
   std::string tokenizer, out = "model.gguf", checkpoint, heldout, type = "Q8_0";
   int64_t layers = 6, width = 256, heads = 4, groups = 2, hidden = 704, context = 512, save_every = 100;
@@ -43,7 +43,7 @@ std::vector<uint16_t> tokens_of(const std::string& path, const Tokenizer& tokeni
   return tokens;
 }
 
-void write_model(const Llama& model, const Tokenizer& tokenizer, const Options& o) {
+void write_model(const Llama& model, const Tokenizer& tokenizer, const PretrainOptions& o) {
   GgufWriter out;
   ElementType type = element_type_of_name(o.type).value_or(ElementType::kQ8_0);
   out.set("general.name", GgufValue::text(std::filesystem::path(o.out).stem().string()));
@@ -52,7 +52,7 @@ void write_model(const Llama& model, const Tokenizer& tokenizer, const Options& 
   out.write(o.out);
 }
 
-void pretrain(const Options& o) {
+void pretrain(const PretrainOptions& o) {
   if (!element_type_of_name(o.type)) throw Error(ErrorKind::usage, "\"" + o.type + "\" is no element type", "--type", "use F32, F16, BF16, Q8_0, ...");
   auto tokenizer = Tokenizer::from_json(read_file(o.tokenizer), o.tokenizer);
   if (tokenizer->size() > 65536) bad_input("the vocabulary has more than 65,536 tokens", o.tokenizer, "train a smaller one: ingot tokenizer train --vocab 8192");
@@ -122,7 +122,7 @@ void pretrain(const Options& o) {
 
 void add_pretrain(CLI::App& app) {
   auto* command = app.add_subcommand("pretrain", "Train a small Llama from text; resumes from its checkpoint");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<PretrainOptions>();
   command->add_option("FILES", o->files, "UTF-8 text; documents divided by form feeds")->required();
   command->add_option("--tokenizer", o->tokenizer, "tokenizer.json (ingot tokenizer train)")->required();
   command->add_option("-o,--output", o->out, "the GGUF to write");

@@ -16,7 +16,7 @@
 namespace ingot {
 namespace {
 
-struct Options {
+struct QuantizeOptions {
   std::string in, out, type, importance;
   bool json = false;
 };
@@ -89,7 +89,7 @@ std::string quantized(const GgufTensor& t, ElementType to, const float* importan
   return bytes;
 }
 
-void quantize(const Options& o) {
+void quantize(const QuantizeOptions& o) {
   const Plan plan = plan_of(o.type);
   auto file = gguf_of(o.in);
   Importance importance;
@@ -135,7 +135,7 @@ void quantize(const Options& o) {
 
 void add_quantize(CLI::App& app) {
   auto* command = app.add_subcommand("quantize", "Write a model with its matrices in another element type");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<QuantizeOptions>();
   command->add_option("IN", o->in, "a .gguf file, a Hugging Face folder, or a model's name")->required();
   command->add_option("OUT", o->out, "the .gguf file to write")->required();
   command->add_option("TYPE", o->type, "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K, IQ4_NL, IQ4_XS; mixtures: Q3_K_M, Q4_K_M, Q5_K_M")->required();

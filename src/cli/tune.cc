@@ -19,7 +19,7 @@
 namespace ingot {
 namespace {
 
-struct Options {
+struct TuneOptions {
   std::string model, data, map, out, system, checkpoint, from, too_long = "refuse", targets, type = "F32", precision = "auto";
   LoraPlan lora;
   TuningPlan plan;
@@ -28,7 +28,7 @@ struct Options {
   bool full = false, json = false;
 };
 
-void write_full(const Llama& model, const LanguageModel& base, const Options& o) {
+void write_full(const Llama& model, const LanguageModel& base, const TuneOptions& o) {
   GgufWriter out;
   const ElementType type = *element_type_of_name(o.type);
   out.set("general.name", GgufValue::text(std::filesystem::path(o.out).stem().string()));
@@ -38,7 +38,7 @@ void write_full(const Llama& model, const LanguageModel& base, const Options& o)
   out.write(o.out);
 }
 
-void tune(Options o) {
+void tune(TuneOptions o) {
   if (!element_type_of_name(o.type)) throw Error(ErrorKind::usage, "\"" + o.type + "\" is no element type", "--type", "use F32, F16, BF16, Q8_0, ...");
   auto language = open_model(o.model);
   if (language.model->config().logit_cap > 0) bad_input("the model caps its logits, which training does not know", o.model, "choose another base");
@@ -104,7 +104,7 @@ void tune(Options o) {
 
 void add_tune(CLI::App& app) {
   auto* command = app.add_subcommand("tune", "Teach a chat model by examples: a LoRA adapter, or with --full the whole model");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TuneOptions>();
   o->plan.training.batch = 16, o->plan.training.rate = 2e-4, o->plan.training.decay = 0, o->plan.training.beta2 = 0.999, o->plan.training.floor = 0;
   command->add_option("MODEL", o->model, "a model with a chat template: a file or a name")->required();
   command->add_option("DATA", o->data, "jsonl:FILE or csv:FILE with messages, prompt and completion, or question and answer")->required();

@@ -20,10 +20,6 @@ namespace {
 
 using nlohmann::json;
 
-[[noreturn]] void altered(std::string what, std::string where) {
-  throw Error(ErrorKind::altered, std::move(what), std::move(where), "get the file again from where it was packed");
-}
-
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
 bool is_own(std::string_view name) { return name == manifest_name || name == tree_name || name == signature_name; }

@@ -6,6 +6,11 @@
 #include "formats/archive_tree.h"
 
 namespace ingot {
+
+[[noreturn]] void altered(std::string what, std::string where) {
+  throw Error(ErrorKind::altered, std::move(what), std::move(where), "get the file again from where it was packed");
+}
+
 namespace {
 
 constexpr uint32_t local_magic = 0x04034b50, central_magic = 0x02014b50, end_magic = 0x06054b50, end64_magic = 0x06064b50,
@@ -19,12 +24,8 @@ void put(std::string& out, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
 }
 
-[[noreturn]] void altered(std::string what, std::string where) {
-  throw Error(ErrorKind::altered, std::move(what), std::move(where), "get the file again from where it was packed");
-}
-
 // A bounds-checked little-endian reader.
-struct Reader {
+struct ZipReader {
   std::span<const std::byte> bytes;
   uint64_t at;
   const std::string& where;
@@ -151,18 +152,18 @@ std::string central_directory(std::span<const ZipEntry> entries, uint64_t at) {
 std::vector<ZipEntry> read_central_directory(std::span<const std::byte> file, const std::string& where) {
   if (file.size() < end_size) altered("not an .ingot file, or cut off: only " + std::to_string(file.size()) + " bytes", where);
   uint64_t end_at = file.size() - end_size, directory_end = end_at;
-  Reader end{file, end_at, where};
+  ZipReader end{file, end_at, where};
   if (end.get(4) != end_magic) altered("not an .ingot file, or cut off: it does not end as one", where);
   uint64_t disks = end.get(4), here = end.get(2), count = end.get(2), size = end.get(4), at = end.get(4), comment = end.get(2);
   if (disks || comment || here != count) altered("the end record is not canonical", where);
   if (count == 0xffff) {
     if (end_at < locator_size + end64_size) altered("the zip64 end record is missing", where);
-    Reader locator{file, end_at - locator_size, where};
+    ZipReader locator{file, end_at - locator_size, where};
     directory_end = end_at - locator_size - end64_size;
     if (locator.get(4) != locator_magic || locator.get(4) || locator.get(8) != directory_end || locator.get(4) != 1) {
       altered("the zip64 locator is not canonical", where);
     }
-    Reader end64{file, directory_end, where};
+    ZipReader end64{file, directory_end, where};
     bool good = end64.get(4) == end64_magic && end64.get(8) == end64_size - 12 && end64.get(4) && !end64.get(8);
     here = end64.get(8), count = end64.get(8), size = end64.get(8), at = end64.get(8);
     if (!good || here != count) altered("the zip64 end record is not canonical", where);
@@ -171,7 +172,7 @@ std::vector<ZipEntry> read_central_directory(std::span<const std::byte> file, co
   if (count > max_members || count > size / central_size) altered("the central directory claims too many members", where);
 
   std::vector<ZipEntry> entries;
-  Reader in{file.first(directory_end), at, where};
+  ZipReader in{file.first(directory_end), at, where};
   for (uint64_t i = 0; i < count; ++i) {
     ZipEntry entry;
     if (in.get(4) != central_magic) altered("the central directory is damaged at member " + std::to_string(i), where);
@@ -188,7 +189,7 @@ std::vector<ZipEntry> read_central_directory(std::span<const std::byte> file, co
     entry.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
     if (std::string problem = name_problem(entry.name); !problem.empty()) altered("the name of member " + std::to_string(i) + " " + problem, where);
     if (flags || method || comment_size || packed != entry.size) altered("member " + entry.name + " is not stored as .ingot stores", where);
-    Reader extra{in.take(extra_size), 0, where};
+    ZipReader extra{in.take(extra_size), 0, where};
     if (extra_size) {
       if (extra.get(2) != zip64_id || extra.get(2) != extra_size - 4) altered("member " + entry.name + " has a foreign extra field", where);
       if (entry.size == full32) {
@@ -206,7 +207,7 @@ std::vector<ZipEntry> read_central_directory(std::span<const std::byte> file, co
 }
 
 uint64_t read_local_header(std::span<const std::byte> file, const ZipEntry& entry, const std::string& where) {
-  Reader in{file, entry.header, where};
+  ZipReader in{file, entry.header, where};
   bool good = in.get(4) == local_magic;
   in.take(2);
   good = good && in.get(4) == 0;  // flags, method

@@ -26,6 +26,9 @@ struct ZipEntry {
 // "" if good, else what is wrong: 1-255 bytes of printable ASCII, '/'-separated, no empty, "." or ".." part.
 std::string name_problem(std::string_view name);
 
+// Throws Error (altered): the file is not as it was packed.
+[[noreturn]] void altered(std::string what, std::string where);
+
 // Zero bytes (rarely), the local header and its padding, so that the member's bytes, which follow, lie on a page.
 // Sets entry.header and entry.data; `at` is where the result will be written.
 std::string local_header(ZipEntry& entry, uint64_t at);

@@ -5,18 +5,19 @@
 #include <limits>
 
 #include "core/error.h"
+#include "formats/shape_text.h"
 
 namespace ingot {
 namespace {
 
 constexpr size_t kSizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-const char kTodo[] = "the file is damaged or not made by a GGUF writer; fetch it again";
+const char kGgufTodo[] = "the file is damaged or not made by a GGUF writer; fetch it again";
 
-class Reader {
+class GgufReader {
  public:
-  Reader(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
+  GgufReader(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
 
-  [[noreturn]] void fail(const std::string& what) const { bad_input(what, name_ + " at byte " + std::to_string(at_), kTodo); }
+  [[noreturn]] void fail(const std::string& what) const { bad_input(what, name_ + " at byte " + std::to_string(at_), kGgufTodo); }
   size_t left() const { return bytes_.size() - at_; }
   size_t at() const { return at_; }
 
@@ -103,12 +104,6 @@ class Reader {
   size_t at_ = 0;
 };
 
-std::string shape_text(std::span<const int64_t> shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 template <class T>
 void put(std::string& out, T value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -156,7 +151,7 @@ std::shared_ptr<const Gguf> Gguf::open(const std::filesystem::path& path) {
   gguf->read(gguf->file_.bytes());
   const int64_t count = gguf->integer("split.count", 1);
   if (count == 1) return gguf;
-  if (count < 1 || count > kMostParts) bad_input("split.count is " + std::to_string(count) + ", expected 1 to " + std::to_string(kMostParts), gguf->name_, kTodo);
+  if (count < 1 || count > kMostParts) bad_input("split.count is " + std::to_string(count) + ", expected 1 to " + std::to_string(kMostParts), gguf->name_, kGgufTodo);
   // NAME-00001-of-00003.gguf: the first has the metadata, each has some of the tensors.
   const std::string file = path.filename().string(), end = part_ending(0, count);
   if (gguf->integer("split.no") != 0 || !file.ends_with(end))
@@ -174,7 +169,7 @@ std::shared_ptr<const Gguf> Gguf::open(const std::filesystem::path& path) {
       bad_input("the file says it is part " + std::to_string(part->integer("split.no") + 1) + " of " + std::to_string(part->integer("split.count")) + ", expected part " +
                     std::to_string(i + 1) + " of " + std::to_string(count), part->name_, "fetch the part again");
     for (const GgufTensor& t : part->tensors_) {
-      if (!gguf->index_.emplace(t.name, gguf->tensors_.size()).second) bad_input("the tensor " + t.name + " stands in two parts", part->name_, kTodo);
+      if (!gguf->index_.emplace(t.name, gguf->tensors_.size()).second) bad_input("the tensor " + t.name + " stands in two parts", part->name_, kGgufTodo);
       gguf->tensors_.push_back(t);
     }
   }
@@ -194,7 +189,7 @@ std::shared_ptr<const Gguf> Gguf::parse(std::span<const std::byte> bytes, std::s
 }
 
 void Gguf::read(std::span<const std::byte> bytes) {
-  Reader in(bytes, name_);
+  GgufReader in(bytes, name_);
   if (bytes.size() < 4 || std::memcmp(bytes.data(), "GGUF", 4) != 0)
     bad_input("not a GGUF file: it does not begin with \"GGUF\"", name_, "give a model file ending in .gguf");
   in.get<uint32_t>();
@@ -239,7 +234,7 @@ void Gguf::read(std::span<const std::byte> bytes) {
     GgufTensor& t = tensors_[i];
     if (base > bytes.size() || offsets[i] > bytes.size() - base || t.bytes > bytes.size() - base - offsets[i])
       bad_input("tensor " + t.name + " needs " + std::to_string(t.bytes) + " bytes at " + std::to_string(offsets[i]) + " of the data, but the file ends",
-                name_, kTodo);
+                name_, kGgufTodo);
     t.data = bytes.data() + base + offsets[i];
   }
 }

@@ -10,24 +10,24 @@
 namespace ingot {
 namespace {
 
-const char kTodo[] = "compute it again with: ingot imatrix";
+const char kImportanceTodo[] = "compute it again with: ingot imatrix";
 constexpr size_t kMostBytes = size_t{1} << 31;
 
 // The older form: i32 count; for each i32 length, name, i32 calls, i32 values, f32 values (mean squares times calls).
-struct Reader {
+struct ImportanceReader {
   std::string_view bytes;
   const std::string& name;
 
   template <class T>
   T get() {
-    if (bytes.size() < sizeof(T)) bad_input("the file ends in the middle", name, kTodo);
+    if (bytes.size() < sizeof(T)) bad_input("the file ends in the middle", name, kImportanceTodo);
     T value;
     std::memcpy(&value, bytes.data(), sizeof value);
     bytes.remove_prefix(sizeof value);
     return value;
   }
   std::string_view take(int64_t size) {
-    if (size < 0 || static_cast<uint64_t>(size) > bytes.size()) bad_input("a length of " + std::to_string(size) + " is more than the file has", name, kTodo);
+    if (size < 0 || static_cast<uint64_t>(size) > bytes.size()) bad_input("a length of " + std::to_string(size) + " is more than the file has", name, kImportanceTodo);
     auto part = bytes.substr(0, static_cast<size_t>(size));
     bytes.remove_prefix(static_cast<size_t>(size));
     return part;
@@ -52,7 +52,7 @@ Importance Importance::parse(std::string_view bytes, const std::string& name) {
       const std::string matrix = t.name.substr(0, t.name.size() - kEnd.size());
       const GgufTensor* counts = gguf->find(matrix + ".counts");
       if (t.type != ElementType::kF32 || !counts || counts->type != ElementType::kF32)
-        bad_input("tensor " + t.name + " is no F32, or has no counts beside it", name, kTodo);
+        bad_input("tensor " + t.name + " is no F32, or has no counts beside it", name, kImportanceTodo);
       if (counts->elements() != 1) bad_input("tensor " + t.name + " is of a mixture of experts", name, "only dense models are supported");
       float rows;
       std::memcpy(&rows, counts->data, sizeof rows);
@@ -66,9 +66,9 @@ Importance Importance::parse(std::string_view bytes, const std::string& name) {
     }
     if (out.entries_.empty()) bad_input("the file has no tensor that ends in .in_sum2", name, "give an importance matrix, made with: ingot imatrix");
   } else {
-    Reader in{bytes, name};
+    ImportanceReader in{bytes, name};
     const auto count = in.get<int32_t>();
-    if (count < 1) bad_input("the file names " + std::to_string(count) + " matrices", name, kTodo);
+    if (count < 1) bad_input("the file names " + std::to_string(count) + " matrices", name, kImportanceTodo);
     for (int32_t i = 0; i < count; ++i) {
       const std::string matrix(in.take(in.get<int32_t>()));
       const auto calls = in.get<int32_t>(), values = in.get<int32_t>();
@@ -92,7 +92,7 @@ void Importance::settle() {
     e.means.clear();
     for (double s : e.squares) {
       const double mean = s / e.rows;
-      if (!(mean >= 0) || !std::isfinite(mean)) bad_input("matrix " + matrix + " has an importance that is no positive number", name_, kTodo);
+      if (!(mean >= 0) || !std::isfinite(mean)) bad_input("matrix " + matrix + " has an importance that is no positive number", name_, kImportanceTodo);
       e.means.push_back(static_cast<float>(mean));
     }
   }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "formats/shape_text.h"
 
 namespace ingot {
 namespace fs = std::filesystem;
@@ -14,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kMaxHeader = 100'000'000;  // the limit of the reference reader
-const char kTodo[] = "the file is damaged or not made by a safetensors writer; fetch it again";
+const char kSafetensorsTodo[] = "the file is damaged or not made by a safetensors writer; fetch it again";
 
 struct Dtype {
   std::string_view name;
@@ -25,21 +26,15 @@ const Dtype kDtypes[] = {{"F32", 4, ElementType::kF32}, {"F16", 2, ElementType::
                          {"F64", 8, {}},  {"I64", 8, {}}, {"U64", 8, {}}, {"I32", 4, {}}, {"U32", 4, {}},     {"I16", 2, {}},
                          {"U16", 2, {}},  {"I8", 1, {}},  {"U8", 1, {}},  {"BOOL", 1, {}}, {"F8_E4M3", 1, {}}, {"F8_E5M2", 1, {}}};
 
-std::string shape_text(std::span<const int64_t> shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 // The JSON of a header or an index; nothing of it is trusted yet.
 Json parse_object(std::string_view text, const std::string& where) {
   Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) bad_input("the header is no JSON object", where, kTodo);
+  if (!json.is_object()) bad_input("the header is no JSON object", where, kSafetensorsTodo);
   return json;
 }
 
 uint64_t number(const Json& json, const std::string& tensor, const char* what, const std::string& where) {
-  if (!json.is_number_unsigned()) bad_input("tensor " + tensor + ": its " + what + " holds something that is no count", where, kTodo);
+  if (!json.is_number_unsigned()) bad_input("tensor " + tensor + ": its " + what + " holds something that is no count", where, kSafetensorsTodo);
   return json.get<uint64_t>();
 }
 
@@ -52,11 +47,11 @@ int64_t SafetensorsTensor::elements() const {
 }
 
 void Safetensors::read(std::span<const std::byte> bytes, const std::string& name) {
-  if (bytes.size() < 8) bad_input("no safetensors file: " + std::to_string(bytes.size()) + " bytes, expected at least 8", name, kTodo);
+  if (bytes.size() < 8) bad_input("no safetensors file: " + std::to_string(bytes.size()) + " bytes, expected at least 8", name, kSafetensorsTodo);
   uint64_t header;
   std::memcpy(&header, bytes.data(), 8);
   if (header > kMaxHeader || header > bytes.size() - 8)
-    bad_input("the header claims " + std::to_string(header) + " bytes, but " + std::to_string(bytes.size() - 8) + " follow", name, kTodo);
+    bad_input("the header claims " + std::to_string(header) + " bytes, but " + std::to_string(bytes.size() - 8) + " follow", name, kSafetensorsTodo);
   const Json json = parse_object({reinterpret_cast<const char*>(bytes.data()) + 8, header}, name);
   const auto data = bytes.subspan(8 + header);
 
@@ -67,14 +62,14 @@ void Safetensors::read(std::span<const std::byte> bytes, const std::string& name
   std::vector<Place> places;
   for (const auto& [key, entry] : json.items()) {
     if (key == "__metadata__") {
-      if (!entry.is_object()) bad_input("__metadata__ is no object", name, kTodo);
+      if (!entry.is_object()) bad_input("__metadata__ is no object", name, kSafetensorsTodo);
       for (const auto& [k, v] : entry.items())
         if (v.is_string()) metadata_.emplace(k, v.get<std::string>());
       continue;
     }
     if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape") || !entry["shape"].is_array() ||
         !entry.contains("data_offsets") || !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2)
-      bad_input("tensor " + key + ": expected dtype, shape and two data_offsets", name, kTodo);
+      bad_input("tensor " + key + ": expected dtype, shape and two data_offsets", name, kSafetensorsTodo);
     SafetensorsTensor tensor;
     tensor.name = key;
     tensor.dtype = entry["dtype"].get<std::string>();
@@ -85,7 +80,7 @@ void Safetensors::read(std::span<const std::byte> bytes, const std::string& name
     for (const Json& d : entry["shape"]) {
       const uint64_t n = number(d, key, "shape", name);
       if (n > (uint64_t{1} << 48) || (n && elements > (uint64_t{1} << 48) / n))
-        bad_input("tensor " + key + " has an impossible dimension " + std::to_string(n), name, kTodo);
+        bad_input("tensor " + key + " has an impossible dimension " + std::to_string(n), name, kSafetensorsTodo);
       elements *= n;
       tensor.shape.push_back(static_cast<int64_t>(n));
     }
@@ -93,13 +88,13 @@ void Safetensors::read(std::span<const std::byte> bytes, const std::string& name
     const uint64_t begin = number(entry["data_offsets"][0], key, "data_offsets", name), end = number(entry["data_offsets"][1], key, "data_offsets", name);
     if (begin > end || end > data.size())
       bad_input("tensor " + key + " lies at " + std::to_string(begin) + " to " + std::to_string(end) + ", but the data has " + std::to_string(data.size()) + " bytes",
-                name, kTodo);
+                name, kSafetensorsTodo);
     if (end - begin != tensor.bytes)
       bad_input("tensor " + key + " of shape " + shape_text(tensor.shape) + " and " + tensor.dtype + ": expected " + std::to_string(tensor.bytes) + " bytes, found " +
                     std::to_string(end - begin),
-                name, kTodo);
+                name, kSafetensorsTodo);
     tensor.data = data.data() + begin;
-    if (!index_.emplace(key, tensors_.size()).second) bad_input("tensor " + key + " stands in two shards", name, kTodo);
+    if (!index_.emplace(key, tensors_.size()).second) bad_input("tensor " + key + " stands in two shards", name, kSafetensorsTodo);
     places.push_back({begin, end, tensors_.size()});
     tensors_.push_back(std::move(tensor));
   }
@@ -107,10 +102,10 @@ void Safetensors::read(std::span<const std::byte> bytes, const std::string& name
   uint64_t at = 0;
   for (const Place& place : places) {
     if (place.begin != at)
-      bad_input("tensor " + tensors_[place.tensor].name + " begins at " + std::to_string(place.begin) + ", expected " + std::to_string(at), name, kTodo);
+      bad_input("tensor " + tensors_[place.tensor].name + " begins at " + std::to_string(place.begin) + ", expected " + std::to_string(at), name, kSafetensorsTodo);
     at = place.end;
   }
-  if (at != data.size()) bad_input("the tensors end at " + std::to_string(at) + ", but the data has " + std::to_string(data.size()) + " bytes", name, kTodo);
+  if (at != data.size()) bad_input("the tensors end at " + std::to_string(at) + ", but the data has " + std::to_string(data.size()) + " bytes", name, kSafetensorsTodo);
 }
 
 std::shared_ptr<const Safetensors> Safetensors::parse(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> owner) {
@@ -138,12 +133,12 @@ std::shared_ptr<const Safetensors> Safetensors::open(const fs::path& given) {
   }
   const Json json = parse_object(read_file(path, kMaxHeader), model->name_);
   const auto map = json.find("weight_map");
-  if (map == json.end() || !map->is_object()) bad_input("the index has no weight_map", model->name_, kTodo);
+  if (map == json.end() || !map->is_object()) bad_input("the index has no weight_map", model->name_, kSafetensorsTodo);
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : map->items()) {
     // A shard lies beside its index: a name with a folder in it could reach anywhere.
     if (!shard.is_string() || shard.get<std::string>().find('/') != std::string::npos || !shard.get<std::string>().ends_with(".safetensors"))
-      bad_input("tensor " + tensor + ": its shard is no plain .safetensors file name", model->name_, kTodo);
+      bad_input("tensor " + tensor + ": its shard is no plain .safetensors file name", model->name_, kSafetensorsTodo);
     shards.insert(shard.get<std::string>());
   }
   for (const std::string& shard : shards) {
@@ -152,7 +147,7 @@ std::shared_ptr<const Safetensors> Safetensors::open(const fs::path& given) {
     model->read(model->files_.back().bytes(), file.string());
   }
   for (const auto& [tensor, shard] : map->items())
-    if (!model->find(tensor)) bad_input("tensor " + tensor + " is in the index but not in " + shard.get<std::string>(), model->name_, kTodo);
+    if (!model->find(tensor)) bad_input("tensor " + tensor + " is in the index but not in " + shard.get<std::string>(), model->name_, kSafetensorsTodo);
   return model;
 }
 

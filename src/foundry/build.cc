@@ -67,12 +67,6 @@ std::string examples(const std::string& model, const std::vector<Record>& test) 
   return lines;
 }
 
-std::vector<std::string> texts_of(const std::vector<Record>& records) {
-  std::vector<std::string> texts;
-  for (const Record& record : records) texts.push_back(record.text);
-  return texts;
-}
-
 // Accuracy from only the newest eighth, quarter and half of the records: is more data worth collecting? Without the Llama.
 json learning(const SplitData& data, const TriageOptions& options, const json& whole, const std::function<void(const std::string&)>& say) {
   json points = json::array();
@@ -95,7 +89,7 @@ json learning(const SplitData& data, const TriageOptions& options, const json& w
   return points;
 }
 
-void check_gate(const Recipe& recipe, const json& evaluation) {
+void check_triage_gate(const Recipe& recipe, const json& evaluation) {
   const auto require = [&](const char* key, double reached, double least) {
     if (reached < least) {
       throw Error(ErrorKind::gate, fmt::format("the gate is not met: {} reached {:.3f}, {:.3f} is asked, {:.3f} short", key, reached, least, least - reached),
@@ -249,7 +243,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   json evaluation = evaluate_triage(model, data.test, data.test_skipped);
   if (recipe.train.ablation) evaluation["learning"] = learning(data, options, evaluation, say);
   say("evaluated on " + std::to_string(data.test.size()) + " bugs it never saw:\n" + evaluation_table(evaluation));
-  check_gate(recipe, evaluation);
+  check_triage_gate(recipe, evaluation);
   say("gate      met");
   json guard;
   const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, {WordVectors::shipped()}, guard, say);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -23,6 +24,9 @@ struct Record {
   uint64_t line = 0;      // 1-based; 0 if the source has no lines
   std::map<std::string, std::string> fields;  // other mapped columns (product, severity, ...)
 };
+
+std::vector<std::string> texts_of(std::span<const Record> records);
+std::vector<std::string> labels_of(std::span<const Record> records);
 
 // A row that was not used, or used with a remark. Counted by reason; the first few keep their place.
 struct SkippedRow {

@@ -4,14 +4,10 @@
 #include <array>
 #include <string>
 
+#include "guard/ascii.h"
+
 namespace ingot {
 namespace {
-
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool lower(char c) { return c >= 'a' && c <= 'z'; }
-bool alnum(char c) { return digit(c) || upper(c) || lower(c); }
-char fold(char c) { return upper(c) ? static_cast<char>(c + 32) : c; }
 
 // Does the text at `at` have this shape ("d" a digit, "A" a capital, "a" any letter, anything else itself), as a whole word?
 size_t shaped(std::string_view text, size_t at, std::string_view shape, std::string& digits) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "guard/ascii.h"
 #include "guard/follow_up.h"
 #include "guard/grounding.h"
 #include "guard/language.h"
@@ -19,9 +20,6 @@ constexpr size_t kLookAhead = 64;     // bytes that must stand behind a cut insi
 constexpr size_t kLongestHeld = 20000;  // bytes held at most; a private key reaches over 16 KiB
 constexpr size_t kBehind = 512;       // bytes of released text that stay as context
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool lower(char c) { return c >= 'a' && c <= 'z'; }
-bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 class OutputGate final : public ReleaseGate {
  public:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "guard/ascii.h"
 #include "guard/national_ids.h"
 #include "guard/street_address.h"
 
@@ -12,11 +13,6 @@ namespace {
 
 constexpr size_t kWordLimit = 512;  // longest token looked at as a whole; longer runs are skipped over once
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool lower(char c) { return c >= 'a' && c <= 'z'; }
-bool alnum(char c) { return digit(c) || upper(c) || lower(c); }
-char fold(char c) { return upper(c) ? static_cast<char>(c + 32) : c; }
 bool token_char(char c) { return alnum(c) || c == '_' || c == '-' || c == '+' || c == '/' || c == '=' || c == '.'; }
 
 // Leading digits with single separators between groups. `end` is after the last digit.

@@ -20,7 +20,7 @@
 namespace ingot {
 namespace {
 
-constexpr uint32_t kFormat = 2, kFirstFormat = 1;  // 1: no injection, no stages but the input
+constexpr uint32_t kRailsFormat = 2, kFirstRailsFormat = 1;  // 1: no injection, no stages but the input
 
 RE2::Options options() {
   RE2::Options options;
@@ -280,7 +280,7 @@ std::vector<RailCount> Rails::counts() const {
 
 std::string Rails::save() const {
   BlobWriter out;
-  out.put(kFormat);
+  out.put(kRailsFormat);
   for (auto mode : kModes) out.put<uint8_t>(static_cast<uint8_t>(settings_.*mode));
   out.put(settings_.words);
   out.put(settings_.longest);
@@ -299,25 +299,25 @@ std::string Rails::save() const {
 Rails Rails::load(std::span<const std::byte> bytes, std::span<const std::shared_ptr<const TextEncoder>> encoders) {
   BlobReader in(bytes, "guard.bin");
   const auto format = in.get<uint32_t>();
-  in.require(format == kFormat || format == kFirstFormat);
+  in.require(format == kRailsFormat || format == kFirstRailsFormat);
   Rails rails;
   RailSettings& settings = rails.settings_;
-  for (size_t i = 0; i < (format == kFirstFormat ? 2 : std::size(kModes)); ++i) {
+  for (size_t i = 0; i < (format == kFirstRailsFormat ? 2 : std::size(kModes)); ++i) {
     const auto value = in.get<uint8_t>();
     in.require(value <= static_cast<uint8_t>(RailMode::mask));
     settings.*kModes[i] = static_cast<RailMode>(value);
   }
   settings.words = in.texts();
   settings.longest = in.get<uint64_t>();
-  if (format != kFirstFormat) settings.output_longest = in.get<uint64_t>();
+  if (format != kFirstRailsFormat) settings.output_longest = in.get<uint64_t>();
   settings.purpose = in.text();
-  if (format != kFirstFormat) {
+  if (format != kFirstRailsFormat) {
     settings.languages = in.texts();
     settings.open = in.texts();
     settings.encoder = in.text();
   }
   if (in.get<uint8_t>()) rails.topic_ = TopicRail::load(in, encoders);
-  if (format != kFirstFormat && in.get<uint8_t>()) rails.injection_ = std::make_shared<const InjectionRail>(InjectionRail::load(in, encoders));
+  if (format != kFirstRailsFormat && in.get<uint8_t>()) rails.injection_ = std::make_shared<const InjectionRail>(InjectionRail::load(in, encoders));
   in.require(in.done());
   for (const auto& encoder : encoders)
     if (std::dynamic_pointer_cast<const WordVectors>(encoder)) rails.word_encoder_ = encoder;

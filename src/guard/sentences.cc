@@ -4,11 +4,10 @@
 #include <iterator>
 #include <string>
 
+#include "guard/ascii.h"
+
 namespace ingot {
 namespace {
-
-bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // Does a full stop at `at` belong to a word such as "e.g." or "Dr."?
 bool abbreviation(std::string_view text, size_t at) {

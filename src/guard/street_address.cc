@@ -4,12 +4,12 @@
 #include <iterator>
 #include <string>
 
+#include "guard/ascii.h"
+
 namespace ingot {
 namespace {
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool letter(char c) { return upper(c) || (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80; }
+bool name_byte(char c) { return upper(c) || (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80; }
 
 struct Word {
   std::string_view text;
@@ -24,7 +24,7 @@ Word next_word(std::string_view text, size_t at) {
   if (at < text.size() && text[at] == ',') word.comma = true, ++at;
   if (at < text.size() && text[at] == ' ') word.joined = true, ++at;
   word.begin = at;
-  while (at < text.size() && (letter(text[at]) || digit(text[at]) || text[at] == '\'' || text[at] == '-' || text[at] == '/')) ++at;
+  while (at < text.size() && (name_byte(text[at]) || digit(text[at]) || text[at] == '\'' || text[at] == '-' || text[at] == '/')) ++at;
   word.end = at;
   word.text = text.substr(word.begin, word.end - word.begin);
   return word;
@@ -40,7 +40,7 @@ bool one_of(std::string_view word, std::initializer_list<std::string_view> list)
 bool house_number(std::string_view word) {
   size_t digits = 0;
   while (digits < word.size() && digit(word[digits])) ++digits;
-  return digits > 0 && digits <= 5 && word[0] != '0' && (digits == word.size() || (digits + 1 == word.size() && letter(word[digits])));
+  return digits > 0 && digits <= 5 && word[0] != '0' && (digits == word.size() || (digits + 1 == word.size() && name_byte(word[digits])));
 }
 
 bool capital(std::string_view word) { return !word.empty() && (upper(word[0]) || static_cast<unsigned char>(word[0]) >= 0xc3); }

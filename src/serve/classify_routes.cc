@@ -38,14 +38,14 @@ void classify(Service& service, Call& call) {
   call.reply({{"id", id}, {"object", "list"}, {"created", call.created()}, {"model", model->name}, {"ai", model->hash}, {"data", data}});
 }
 
-constexpr std::string_view kBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},
+constexpr std::string_view kClassifyBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},
   "input":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"maxItems":2048}]}}})";
 
 }  // namespace
 
 void add_classify_routes(ApiRoutes& routes) {
-  routes.push_back({"POST", "/v1/classify", Scope::kInfer, "Ranks engineers and components, or labels, for each text.", kBody, classify});
-  routes.push_back({"POST", "/classify", Scope::kInfer, "As /v1/classify.", kBody, classify});
+  routes.push_back({"POST", "/v1/classify", Scope::kInfer, "Ranks engineers and components, or labels, for each text.", kClassifyBody, classify});
+  routes.push_back({"POST", "/classify", Scope::kInfer, "As /v1/classify.", kClassifyBody, classify});
 }
 
 }  // namespace ingot

@@ -30,7 +30,7 @@ Json object(const CostLine& line) {
 }
 
 // RFC 4180; a leading "=", "+", "-" or "@" is a formula to spreadsheets, so it is put behind a quote.
-std::string field(const std::string& text) {
+std::string csv_field(const std::string& text) {
   std::string out = "\"";
   if (text.size() > 1 && std::string_view("=+-@\t").find(text[0]) != std::string_view::npos) out += "'";
   for (char c : text) {
@@ -57,7 +57,7 @@ std::string CostReport::json() const {
 std::string CostReport::csv() const {
   std::string out = "user,model,ai,requests,failed,prompt_tokens,cached_tokens,generated_tokens,slot_seconds,share,dollars,dollars_per_million_tokens\n";
   for (const CostLine& line : lines)
-    out += fmt::format("{},{},{},{},{},{},{},{},{:.3f},{:.6f},{:.6f},{:.6f}\n", field(line.user), field(line.model), field(line.ai), line.sum.requests, line.sum.failed, line.sum.prompt_tokens,
+    out += fmt::format("{},{},{},{},{},{},{},{},{:.3f},{:.6f},{:.6f},{:.6f}\n", csv_field(line.user), csv_field(line.model), csv_field(line.ai), line.sum.requests, line.sum.failed, line.sum.prompt_tokens,
                        line.sum.cached_tokens, line.sum.generated_tokens, line.sum.slot_seconds, line.share, line.dollars, per_million(line.dollars, line.sum));
   return out;
 }

@@ -11,7 +11,7 @@
 namespace ingot {
 namespace {
 
-constexpr size_t kMostInputs = 2048, kMostDocuments = 256;
+constexpr size_t kMostChecked = 2048, kMostDocuments = 256;
 
 std::shared_ptr<const Ai> ai_of(Service& service, const std::string& name) {
   auto ai = service.models().ai(name);
@@ -37,11 +37,11 @@ void check(Service& service, Call& call) {
   const auto ai = ai_of(service, name);
   const std::string stage = text_field(call.body(), "stage", "input");
   if (stage != "input" && stage != "retrieved" && stage != "output") refuse_field("stage", fmt::format("\"{}\" is no stage; there are \"input\", \"retrieved\" and \"output\"", stage));
-  const auto earlier = texts_or_none(call.body(), "earlier", kMostInputs), documents = texts_or_none(call.body(), "documents", kMostDocuments);
+  const auto earlier = texts_or_none(call.body(), "earlier", kMostChecked), documents = texts_or_none(call.body(), "documents", kMostDocuments);
   const std::string question = text_field(call.body(), "question");
   const Rails& rails = ai->rails();
   Json data = Json::array();
-  for (const std::string& text : texts_field(call.body(), "input", kMostInputs)) {
+  for (const std::string& text : texts_field(call.body(), "input", kMostChecked)) {
     const Verdict verdict = stage == "input" ? rails.check(text, earlier) : stage == "output" ? rails.check_output(text, question, documents) : rails.check_retrieved(text);
     Json one = verdict_object(verdict);
     one["index"] = data.size();
@@ -60,8 +60,8 @@ constexpr std::string_view kNotJudged[] = {"harassment", "harassment/threatening
 
 std::vector<std::string> moderated(const Json& body) {
   const Json* input = field(body, "input");
-  if (!input || !input->is_array() || input->empty() || !input->front().is_object()) return texts_field(body, "input", kMostInputs);
-  if (input->size() > kMostInputs) refuse_field("input", fmt::format("\"input\" has {} parts, at most {} are taken", input->size(), kMostInputs));
+  if (!input || !input->is_array() || input->empty() || !input->front().is_object()) return texts_field(body, "input", kMostChecked);
+  if (input->size() > kMostChecked) refuse_field("input", fmt::format("\"input\" has {} parts, at most {} are taken", input->size(), kMostChecked));
   std::vector<std::string> texts;
   for (const Json& part : *input) {
     if (!part.is_object() || !part.contains("text") || !part["text"].is_string()) refuse_field("input", "a part of \"input\" is no text; images are not judged here");
@@ -95,7 +95,7 @@ void moderate(Service& service, Call& call) {
 
 void route(Service& service, Call& call) {
   Json data = Json::array();
-  for (const std::string& text : texts_field(call.body(), "input", kMostInputs)) {
+  for (const std::string& text : texts_field(call.body(), "input", kMostChecked)) {
     const Subjects::Answer answer = service.subjects().route(text);
     Json scores = Json::object();
     for (const auto& [name, score] : answer.scores) scores[name] = score;

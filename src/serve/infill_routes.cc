@@ -60,7 +60,7 @@ void infill(Service& service, Call& call) {
   call.exchange().finish();
 }
 
-constexpr std::string_view kBody = R"({"type":"object","properties":{"model":{"type":"string"},"input_prefix":{"type":"string"},"input_suffix":{"type":"string"},
+constexpr std::string_view kInfillBody = R"({"type":"object","properties":{"model":{"type":"string"},"input_prefix":{"type":"string"},"input_suffix":{"type":"string"},
   "input_extra":{"type":"array","items":{"type":"object","properties":{"filename":{"type":"string"},"text":{"type":"string"}}}},"prompt":{"type":"string"},
   "n_predict":{"type":"integer"},"stream":{"type":"boolean"},"temperature":{"type":"number"},"top_k":{"type":"integer"},"top_p":{"type":"number"},
   "stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}}})";
@@ -68,7 +68,7 @@ constexpr std::string_view kBody = R"({"type":"object","properties":{"model":{"t
 }  // namespace
 
 void add_infill_routes(ApiRoutes& routes) {
-  routes.push_back({"POST", "/infill", Scope::kInfer, "Fills in the middle of a text, for editors.", kBody, infill, false, ApiStyle::kOpenAi, "text/event-stream"});
+  routes.push_back({"POST", "/infill", Scope::kInfer, "Fills in the middle of a text, for editors.", kInfillBody, infill, false, ApiStyle::kOpenAi, "text/event-stream"});
 }
 
 }  // namespace ingot

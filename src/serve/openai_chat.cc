@@ -174,7 +174,7 @@ void chat(Service& service, Call& call) {
   else whole(service, call, task);
 }
 
-constexpr std::string_view kBody = R"({"type":"object","required":["messages"],"properties":{
+constexpr std::string_view kChatBody = R"({"type":"object","required":["messages"],"properties":{
   "model":{"type":"string","description":"a name of /v1/models; without it the first"},
   "messages":{"type":"array","minItems":1,"items":{"type":"object","required":["role"],"properties":{
     "role":{"enum":["system","developer","user","assistant","tool"]},
@@ -195,7 +195,7 @@ constexpr std::string_view kBody = R"({"type":"object","required":["messages"],"
 }  // namespace
 
 void add_chat_routes(ApiRoutes& routes) {
-  routes.push_back({"POST", "/v1/chat/completions", Scope::kInfer, "Continues a conversation.", kBody, chat, false, ApiStyle::kOpenAi, "text/event-stream"});
+  routes.push_back({"POST", "/v1/chat/completions", Scope::kInfer, "Continues a conversation.", kChatBody, chat, false, ApiStyle::kOpenAi, "text/event-stream"});
 }
 
 }  // namespace ingot

@@ -207,7 +207,7 @@ void completions(Service& service, Call& call) {
   call.reply(out);
 }
 
-constexpr std::string_view kBody = R"({"type":"object","required":["prompt"],"properties":{"model":{"type":"string"},
+constexpr std::string_view kCompletionsBody = R"({"type":"object","required":["prompt"],"properties":{"model":{"type":"string"},
   "prompt":{"anyOf":[{"type":"string"},{"type":"array","items":{"anyOf":[{"type":"string"},{"type":"integer"},{"type":"array","items":{"type":"integer"}}]}}]},
   "suffix":{"type":"string"},"max_tokens":{"type":"integer","minimum":0},"echo":{"type":"boolean"},"n":{"type":"integer","minimum":1,"maximum":128},
   "best_of":{"type":"integer"},"logprobs":{"type":"integer","minimum":0,"maximum":20},"stream":{"type":"boolean"},
@@ -219,7 +219,7 @@ constexpr std::string_view kBody = R"({"type":"object","required":["prompt"],"pr
 }  // namespace
 
 void add_completions_routes(ApiRoutes& routes) {
-  routes.push_back({"POST", "/v1/completions", Scope::kInfer, "Continues texts.", kBody, completions, false, ApiStyle::kOpenAi, "text/event-stream"});
+  routes.push_back({"POST", "/v1/completions", Scope::kInfer, "Continues texts.", kCompletionsBody, completions, false, ApiStyle::kOpenAi, "text/event-stream"});
 }
 
 }  // namespace ingot

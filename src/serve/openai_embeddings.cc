@@ -124,14 +124,14 @@ void embeddings(Service& service, Call& call) {
   call.reply(out);
 }
 
-constexpr std::string_view kBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},
+constexpr std::string_view kEmbeddingsBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},
   "input":{"anyOf":[{"type":"string"},{"type":"array","items":{"anyOf":[{"type":"string"},{"type":"integer"},{"type":"array","items":{"type":"integer"}}]}}]},
   "encoding_format":{"enum":["float","base64"]},"dimensions":{"type":"integer","minimum":1},"user":{"type":"string"}}})";
 
 }  // namespace
 
 void add_embeddings_routes(ApiRoutes& routes) {
-  routes.push_back({"POST", "/v1/embeddings", Scope::kInfer, "Vectors of texts, of unit length.", kBody, embeddings});
+  routes.push_back({"POST", "/v1/embeddings", Scope::kInfer, "Vectors of texts, of unit length.", kEmbeddingsBody, embeddings});
 }
 
 }  // namespace ingot

@@ -213,7 +213,7 @@ void responses(Service& service, Call& call) {
   output.finish(run.outcome(0));
 }
 
-constexpr std::string_view kBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},
+constexpr std::string_view kResponsesBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},
   "input":{"anyOf":[{"type":"string","minLength":1},{"type":"array","minItems":1,"items":{"type":"object"}}]},"instructions":{"type":"string"},
   "max_output_tokens":{"type":"integer","minimum":1},"stream":{"type":"boolean"},"store":{"type":"boolean"},"previous_response_id":{"type":"string"},
   "temperature":{"type":"number","minimum":0},"top_p":{"type":"number","minimum":0,"maximum":1},"tools":{"type":"array","items":{"type":"object"}},
@@ -223,7 +223,7 @@ constexpr std::string_view kBody = R"({"type":"object","required":["input"],"pro
 }  // namespace
 
 void add_responses_routes(ApiRoutes& routes) {
-  routes.push_back({"POST", "/v1/responses", Scope::kInfer, "Continues a conversation, as OpenAI's newer API has it.", kBody, responses, false, ApiStyle::kOpenAi, "text/event-stream"});
+  routes.push_back({"POST", "/v1/responses", Scope::kInfer, "Continues a conversation, as OpenAI's newer API has it.", kResponsesBody, responses, false, ApiStyle::kOpenAi, "text/event-stream"});
 }
 
 }  // namespace ingot

@@ -1,34 +1,21 @@
 // The words that scripts rely on, run as a script would.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/random.h"
+#include "shell.h"
 
 namespace ingot {
 namespace {
 
-struct Ran {
-  int code;
-  std::string out;
-};
+using harness::Ran;
+using harness::shell;
+using harness::kIngot;
 
-Ran shell(const std::string& command) {
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  std::string out;
-  std::array<char, 4096> buffer;
-  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.append(buffer.data(), got);
-  const int status = pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, out};
-}
-
-const std::string kIngot = INGOT_BINARY;
 const std::string kMap = " --map 'id=Bug ID,engineer=Assignee,component=Component,text=text,time=time' ";
 
 class CommandLine : public testing::Test {

@@ -1,10 +1,7 @@
 // Commands of those who run an Ingot: keys, models, cost, completions; run as a script would.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,25 +9,16 @@
 #include <sstream>
 #include <string>
 
+#include "shell.h"
+
 namespace ingot {
 namespace {
 
+using harness::Ran;
+using harness::shell;
+
 using nlohmann::json;
 using testing::HasSubstr;
-
-struct Ran {
-  int code;
-  std::string out;
-};
-
-Ran shell(const std::string& command) {
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  std::string out;
-  std::array<char, 4096> buffer;
-  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.append(buffer.data(), got);
-  const int status = pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, out};
-}
 
 class OpsCommands : public testing::Test {
  protected:

@@ -1,39 +1,25 @@
 // What goes wrong on a person's machine: odd files, a full disk, folders that cannot be written, Ctrl-C, a gate not met.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 
 #include "core/random.h"
+#include "shell.h"
 
 namespace ingot {
 namespace {
 
+using harness::Ran;
+using harness::shell;
+using harness::kIngot;
+
 namespace fs = std::filesystem;
-
-struct Ran {
-  int code;
-  std::string out;
-};
-
-Ran shell(const std::string& command) {
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  std::string out;
-  std::array<char, 4096> buffer;
-  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.append(buffer.data(), got);
-  const int status = pclose(pipe);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), out};
-}
-
-const std::string kIngot = INGOT_BINARY;
 
 class Unhappy : public testing::Test {
  protected:

@@ -8,7 +8,7 @@
 
 #include <string>
 
-namespace ingot::testing {
+namespace ingot::harness {
 
 struct Answer {
   int status = 0;
@@ -98,4 +98,4 @@ class Client {
   std::string in_;
 };
 
-}  // namespace ingot::testing
+}  // namespace ingot::harness

@@ -10,8 +10,8 @@
 namespace ingot {
 namespace {
 
-using testing::Answer;
-using testing::Client;
+using harness::Answer;
+using harness::Client;
 
 HttpLimits short_limits() {
   HttpLimits limits;

@@ -3,12 +3,12 @@
 namespace ingot {
 namespace {
 
-using testing::Json;
-using testing::RunningService;
+using harness::Json;
+using harness::RunningService;
 
 class AnthropicApi : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { service = std::make_unique<RunningService>(std::vector<std::string>{"talker=" + testing::talking_model()}); }
+  static void SetUpTestSuite() { service = std::make_unique<RunningService>(std::vector<std::string>{"talker=" + harness::talking_model()}); }
   static void TearDownTestSuite() { service.reset(); }
   static std::unique_ptr<RunningService> service;
 };

@@ -8,6 +8,7 @@
 #include "core/random.h"
 #include "foundry/ai.h"
 #include "foundry/build.h"
+#include "recorded_exchange.h"
 #include "serve/service.h"
 
 namespace ingot {
@@ -15,29 +16,13 @@ namespace {
 
 using nlohmann::json;
 
-class FakeExchange : public HttpExchange {
- public:
-  FakeExchange(std::string path, const json& body) {
-    request_.method = body.is_null() ? "GET" : "POST";
-    request_.path = std::move(path);
-    request_.body = body.is_null() ? "" : body.dump();
-  }
-  const HttpRequest& request() const override { return request_; }
-  void send(int status, std::string_view, std::string_view body, const HttpHeaders&) override {
-    this->status = status;
-    this->body = body;
-  }
-  void begin(int, std::string_view, const HttpHeaders&) override {}
-  bool write(std::string_view) override { return true; }
-  void finish() override {}
-  bool gone() const override { return false; }
-  bool begun() const override { return status != 0; }
-  int status = 0;
-  std::string body;
-
- private:
-  HttpRequest request_;
-};
+HttpRequest to(std::string path, const json& body) {
+  HttpRequest request;
+  request.method = body.is_null() ? "GET" : "POST";
+  request.path = std::move(path);
+  request.body = body.is_null() ? "" : body.dump();
+  return request;
+}
 
 class GuardRoutes : public testing::Test {
  protected:
@@ -69,7 +54,7 @@ class GuardRoutes : public testing::Test {
   }
   static void TearDownTestSuite() { service.reset(); }
   static json ask(const std::string& path, const json& body, int status = 200) {
-    const auto exchange = std::make_shared<FakeExchange>(path, body);
+    const auto exchange = std::make_shared<harness::RecordedExchange>(to(path, body));
     service->handle(exchange);
     EXPECT_EQ(exchange->status, status) << exchange->body;
     return json::parse(exchange->body, nullptr, false);

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "net/http_server.h"
+#include "recorded_exchange.h"
 #include "serve/api_route.h"
 #include "serve/refusal.h"
 #include "serve/service.h"
@@ -18,28 +19,6 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
-
-class FakeExchange : public HttpExchange {
- public:
-  FakeExchange(HttpRequest request) : request_(std::move(request)) {}
-  const HttpRequest& request() const override { return request_; }
-  void send(int status, std::string_view, std::string_view body, const HttpHeaders& extra) override {
-    this->status = status;
-    this->body = body;
-    headers = extra;
-  }
-  void begin(int status, std::string_view, const HttpHeaders&) override { this->status = status; }
-  bool write(std::string_view bytes) override { return body += bytes, true; }
-  void finish() override {}
-  bool gone() const override { return false; }
-  bool begun() const override { return status != 0; }
-  int status = 0;
-  std::string body;
-  HttpHeaders headers;
-
- private:
-  HttpRequest request_;
-};
 
 class KeyedAccessTest : public testing::Test {
  protected:
@@ -118,7 +97,7 @@ TEST_F(KeyedAccessTest, RecordsUseCostAndWordsBehindTheService) {
   models->add("ingot-base");
   Service service(std::move(models), std::make_unique<KeyedAccess>(folder_, true, std::vector<std::string>{}, site), {"", 0, 16});
   const auto ask = [&](const HttpRequest& request) {
-    auto exchange = std::make_shared<FakeExchange>(request);
+    auto exchange = std::make_shared<harness::RecordedExchange>(request);
     service.handle(exchange);
     return exchange;
   };

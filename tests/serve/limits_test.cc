@@ -8,10 +8,10 @@
 namespace ingot {
 namespace {
 
-using testing::Answer;
-using testing::Client;
-using testing::Json;
-using testing::RunningService;
+using harness::Answer;
+using harness::Client;
+using harness::Json;
+using harness::RunningService;
 
 std::string long_answer(int tokens) {
   const std::string body = Json{{"prompt", "The"}, {"max_tokens", tokens}, {"stream", true}, {"ignore_eos", true}}.dump();

@@ -6,14 +6,14 @@
 namespace ingot {
 namespace {
 
-using testing::Answer;
-using testing::Client;
-using testing::Json;
-using testing::RunningService;
+using harness::Answer;
+using harness::Client;
+using harness::Json;
+using harness::RunningService;
 
 class OpenAiApi : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { service = std::make_unique<RunningService>(std::vector<std::string>{"talker=" + testing::talking_model(), "ingot-base"}); }
+  static void SetUpTestSuite() { service = std::make_unique<RunningService>(std::vector<std::string>{"talker=" + harness::talking_model(), "ingot-base"}); }
   static void TearDownTestSuite() { service.reset(); }
   void SetUp() override { ASSERT_NE(service->port(), 0); }
   static Json said(const std::string& text) { return Json::array({{{"role", "user"}, {"content", text}}}); }

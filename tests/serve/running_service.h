@@ -19,7 +19,7 @@
 #include "core/files.h"
 #include "formats/gguf.h"
 
-namespace ingot::testing {
+namespace ingot::harness {
 
 using Json = nlohmann::ordered_json;
 
@@ -145,4 +145,4 @@ class RunningService {
   bool ended_ = false;
 };
 
-}  // namespace ingot::testing
+}  // namespace ingot::harness

@@ -139,7 +139,7 @@ TEST(Tokenizer, LongTextWithoutSpacesIsNotQuadratic) {
   }
 }
 
-std::string problem(const std::string& json) {
+std::string refusal_of(const std::string& json) {
   try {
     Tokenizer::from_json(json, "test");
     return "read";
@@ -152,7 +152,7 @@ TEST(Tokenizer, RefusesByName) {
   auto with = [](const std::string& key, const Json& value) {
     Json json = named("gpt2")["json"];
     json[key] = value;
-    return problem(json.dump());
+    return refusal_of(json.dump());
   };
   EXPECT_THAT(with("pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "[a-z]+"}}}, {"behavior", "Isolated"}, {"invert", false}}), HasSubstr("[a-z]+"));
   EXPECT_THAT(with("pre_tokenizer", {{"type", "UnicodeScripts"}}), HasSubstr("UnicodeScripts"));
@@ -165,7 +165,7 @@ TEST(Tokenizer, RefusesByName) {
   EXPECT_THAT(with("added_tokens", Json::array({{{"id", 99999999}, {"content", "x"}}})), HasSubstr("99999999"));
   Json merges = named("gpt2")["json"];
   merges["model"]["merges"].push_back("zz qq");
-  EXPECT_THAT(problem(merges.dump()), HasSubstr("zz qq"));
+  EXPECT_THAT(refusal_of(merges.dump()), HasSubstr("zz qq"));
   EXPECT_THROW(Tokenizer::from_sentence_piece("\x0a\xff\xff\xff\xff\x0f", "cut"), Error);
   EXPECT_THROW(Tokenizer::from_sentence_piece("", "empty"), Error);
 }

@@ -58,7 +58,7 @@ Rails rails_of(const Recipe& recipe, const ChatSplit& split, json& guard, const 
   return build_rails(recipe, questions_of(split.train), questions_of(split.test), false, {WordVectors::shipped()}, guard, say);
 }
 
-void check_gate(const Recipe& recipe, const ChatScores& before, const ChatScores& after) {
+void check_chat_gate(const Recipe& recipe, const ChatScores& before, const ChatScores& after) {
   if (after.rouge_l < recipe.gate.rouge_l)
     throw Error(ErrorKind::gate, fmt::format("the gate is not met: ROUGE-L reached {:.3f}, {:.3f} is asked, {:.3f} short", after.rouge_l, recipe.gate.rouge_l, recipe.gate.rouge_l - after.rouge_l),
                 "gate.rouge_l", "nothing was packed; give more conversations, train longer, or lower the gate in the recipe");
@@ -199,7 +199,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   const json evaluation = {{"records", split.test.size()}, {"before", scores_json(before)}, {"after", scores_json(after)}, {"gain", {{"rouge_l", interval(gain)}, {"nats_a_token", interval(nats)}}},
                            {"baselines", {{"first_line", scores_json(plain)}}}};
   say("evaluated on " + std::to_string(split.test.size()) + " conversations it never saw:\n" + chat_table(evaluation));
-  check_gate(recipe, before, after);
+  check_chat_gate(recipe, before, after);
   say("gate      met");
   json guard;
   const Rails rails = rails_of(recipe, split, guard, say);

@@ -88,18 +88,7 @@ Labelled read_labelled(const Recipe& recipe) {
 
 namespace {
 
-std::vector<std::string> texts_of(std::span<const Record> records) {
-  std::vector<std::string> texts;
-  for (const Record& record : records) texts.push_back(record.text);
-  return texts;
-}
-std::vector<std::string> labels_of(std::span<const Record> records) {
-  std::vector<std::string> labels;
-  for (const Record& record : records) labels.push_back(record.label);
-  return labels;
-}
-
-void check_gate(const Recipe& recipe, const json& evaluation) {
+void check_classify_gate(const Recipe& recipe, const json& evaluation) {
   const double reached = evaluation["accuracy"], majority = evaluation["baselines"]["majority"]["accuracy"];
   if (reached < recipe.gate.accuracy) {
     throw Error(ErrorKind::gate, fmt::format("the gate is not met: accuracy reached {:.3f}, {:.3f} is asked, {:.3f} short", reached, recipe.gate.accuracy, recipe.gate.accuracy - reached),
@@ -162,7 +151,7 @@ json build_classify(const Recipe& recipe, const std::filesystem::path& out, cons
   const auto train_texts = texts_of(data.train), test_texts = texts_of(data.test);
   const json evaluation = evaluate_classifier(TextClassifier::train(train_texts, labels_of(data.train), encoder, seed), data.test, 0);
   say(fmt::format("evaluated on {} texts it never saw, {} labels:\n{}", data.test.size(), evaluation["labels"].get<size_t>(), classifier_table(evaluation)));
-  check_gate(recipe, evaluation);
+  check_classify_gate(recipe, evaluation);
   json guard;
   // A test source of its own stays unseen; what was held out by chance is learnt from before packing.
   const bool learn_all = recipe.data.test.empty();

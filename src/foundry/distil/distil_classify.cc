@@ -29,26 +29,26 @@ namespace {
 using nlohmann::json;
 using Encoder = std::shared_ptr<const TextEncoder>;
 
-constexpr size_t kFolds = 4, kLongest = 256;  // tokens of a text that training reads; the classifier reads all in windows
+constexpr size_t kTeacherFolds = 4, kLongest = 256;  // tokens of a text that training reads; the classifier reads all in windows
 
-struct Texts {
+struct LabelledTexts {
   std::vector<std::string> texts, labels;
 };
 
-Texts texts_of(std::span<const Record> records) {
-  Texts out;
+LabelledTexts labelled_of(std::span<const Record> records) {
+  LabelledTexts out;
   for (const Record& record : records) out.texts.push_back(record.text), out.labels.push_back(record.label);
   return out;
 }
 
 // log p of every label (sorted names) for each text, by a classifier that learnt from the other folds.
-std::vector<std::vector<float>> opinions(const Texts& data, const std::vector<std::string>& names, const Encoder& encoder, uint64_t seed) {
+std::vector<std::vector<float>> opinions(const LabelledTexts& data, const std::vector<std::string>& names, const Encoder& encoder, uint64_t seed) {
   std::vector<std::vector<float>> out(data.texts.size(), std::vector<float>(names.size(), std::log(1e-4f)));
   std::vector<size_t> fold(data.texts.size());
   Random random(seed);
-  for (size_t& one : fold) one = random.below(kFolds);
-  for (size_t f = 0; f < kFolds; ++f) {
-    Texts others;
+  for (size_t& one : fold) one = random.below(kTeacherFolds);
+  for (size_t f = 0; f < kTeacherFolds; ++f) {
+    LabelledTexts others;
     for (size_t i = 0; i < fold.size(); ++i)
       if (fold[i] != f) others.texts.push_back(data.texts[i]), others.labels.push_back(data.labels[i]);
     if (others.texts.empty()) continue;
@@ -88,7 +88,7 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
   for (const std::string& note : data.notes) say("  " + note);
   say(fmt::format("read      {} records to learn from, {} held out", data.train.size(), data.test.size()));
   if (data.train.empty() || data.test.empty()) bad_input("there is no record to judge the AI on", "data.sources", "give more records, or a test source");
-  const Texts train = texts_of(data.train);
+  const LabelledTexts train = labelled_of(data.train);
   std::vector<std::string> names = train.labels;
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());

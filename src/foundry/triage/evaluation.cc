@@ -55,12 +55,6 @@ int index_of(const std::vector<std::string>& names, const std::string& name) {
 
 size_t best_of(std::span<const float> values) { return std::max_element(values.begin(), values.end()) - values.begin(); }
 
-std::vector<std::string> texts_of(std::span<const Record> records) {
-  std::vector<std::string> texts;
-  for (const Record& record : records) texts.push_back(record.text);
-  return texts;
-}
-
 }  // namespace
 
 ClassMetrics class_metrics(std::span<const std::string> right, std::span<const std::string> predicted) {

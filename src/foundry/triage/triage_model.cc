@@ -12,9 +12,9 @@ namespace ingot {
 namespace {
 
 constexpr size_t kNeighbours = 30;
-constexpr uint32_t kFormat = 4;
+constexpr uint32_t kTriageFormat = 4;
 
-size_t best_of(std::span<const float> values) { return std::max_element(values.begin(), values.end()) - values.begin(); }
+size_t largest(std::span<const float> values) { return std::max_element(values.begin(), values.end()) - values.begin(); }
 
 }  // namespace
 
@@ -191,12 +191,12 @@ double TriageModel::people_at(const std::string& component) const {
 }
 
 std::string TriageModel::most_common_component() const {
-  return component_.names.empty() ? "" : component_.names[best_of(component_.count)];
+  return component_.names.empty() ? "" : component_.names[largest(component_.count)];
 }
 
 std::string TriageModel::save() const {
   BlobWriter out;
-  out.put<uint32_t>(kFormat);
+  out.put<uint32_t>(kTriageFormat);
   vocabulary_.save(out);
   for (const Head* head : {&engineer_, &component_}) {
     out.put(head->names);
@@ -238,8 +238,8 @@ std::string TriageModel::save() const {
 
 TriageModel TriageModel::load(std::span<const std::byte> bytes) {
   BlobReader in(bytes, "triage.bin");
-  if (const auto format = in.get<uint32_t>(); format != kFormat) {
-    bad_input(fmt::format("triage.bin has format {}, this ingot reads {}", format, kFormat), "triage.bin", "use the version of ingot that built the file");
+  if (const auto format = in.get<uint32_t>(); format != kTriageFormat) {
+    bad_input(fmt::format("triage.bin has format {}, this ingot reads {}", format, kTriageFormat), "triage.bin", "use the version of ingot that built the file");
   }
   TriageModel model;
   model.vocabulary_ = Vocabulary::load(in);

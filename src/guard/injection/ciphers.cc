@@ -9,13 +9,11 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "guard/ascii.h"
+
 namespace ingot {
 namespace {
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool lower(char c) { return c >= 'a' && c <= 'z'; }
-bool upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool letter(char c) { return lower(c) || upper(c); }
 int hex_of(char c) { return digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
 int base64_of(char c) {

@@ -16,7 +16,7 @@
 namespace ingot {
 namespace {
 
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kInjectionFormat = 1;
 constexpr int kFolds = 4;
 constexpr double kWordCost = 4, kVectorCost = 4;
 constexpr size_t kShortPair = 30;  // words of two sentences that are judged together too
@@ -158,7 +158,7 @@ InjectionRail::Finding InjectionRail::look(std::string_view text) const {
 void InjectionRail::save(BlobWriter& out) const {
   std::vector<int8_t> levels;
   for (float w : words_.weights) levels.push_back(static_cast<int8_t>(word_scale_ > 0 ? std::lround(w / word_scale_) : 0));
-  out.put(kFormat);
+  out.put(kInjectionFormat);
   out.put(word_scale_);
   out.put(words_.bias);
   out.put(levels);
@@ -171,7 +171,7 @@ void InjectionRail::save(BlobWriter& out) const {
 
 InjectionRail InjectionRail::load(BlobReader& in, std::span<const std::shared_ptr<const TextEncoder>> encoders) {
   InjectionRail rail;
-  in.require(in.get<uint32_t>() == kFormat);
+  in.require(in.get<uint32_t>() == kInjectionFormat);
   rail.word_scale_ = in.get<float>();
   rail.words_.bias = in.get<float>();
   for (int8_t level : in.vector<int8_t>()) rail.words_.weights.push_back(static_cast<float>(level) * rail.word_scale_);

@@ -15,7 +15,7 @@
 namespace ingot {
 namespace {
 
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kTopicFormat = 2;
 constexpr int kFolds = 5;
 constexpr double kWordCost = 30, kVectorCost = 10;
 constexpr int kNear = 3;            // neighbours that are averaged
@@ -286,7 +286,7 @@ void TopicRail::save(BlobWriter& out) const {
     for (float value : values) levels.push_back(static_cast<int8_t>(scale > 0 ? std::lround(value / scale) : 0));
     out.put(levels);
   };
-  out.put(kFormat);
+  out.put(kTopicFormat);
   out.put(word_scale_);
   out.put(words_.bias);
   grid(words_.weights, word_scale_);
@@ -316,8 +316,8 @@ void TopicRail::save(BlobWriter& out) const {
 
 TopicRail TopicRail::load(BlobReader& in, std::span<const std::shared_ptr<const TextEncoder>> encoders) {
   TopicRail rail;
-  if (const auto format = in.get<uint32_t>(); format != kFormat) {
-    bad_input(fmt::format("the topic rail has format {}, this ingot reads {}", format, kFormat), "guard.bin", "use the version of ingot that built the file, or build again");
+  if (const auto format = in.get<uint32_t>(); format != kTopicFormat) {
+    bad_input(fmt::format("the topic rail has format {}, this ingot reads {}", format, kTopicFormat), "guard.bin", "use the version of ingot that built the file, or build again");
   }
   const auto finite = [&](const auto& values) {
     for (auto value : values) in.require(std::isfinite(value));

@@ -182,7 +182,7 @@ Value count(Evaluator& e, const Value& self, Arguments& a) {
   return Value(n);
 }
 
-Value join(Evaluator& e, const Value& self, Arguments& a) {
+Value join_method(Evaluator& e, const Value& self, Arguments& a) {
   if (a.positional.size() != 1) throw Failure{"join() wants one list"};
   std::string out;
   bool first = true;
@@ -226,7 +226,7 @@ const std::map<std::string_view, Method> kTextMethods = {
     {"startswith", affix<true>}, {"endswith", affix<false>},
     {"upper", [](Evaluator&, const Value& s, Arguments&) { return Value(upper(s.text())); }},
     {"lower", [](Evaluator&, const Value& s, Arguments&) { return Value(lower(s.text())); }},
-    {"title", title}, {"capitalize", capitalize}, {"replace", replace}, {"join", join}, {"count", count},
+    {"title", title}, {"capitalize", capitalize}, {"replace", replace}, {"join", join_method}, {"count", count},
     {"find", find<false, false>}, {"rfind", find<true, false>}, {"index", find<false, true>},
     {"isdigit", all_are<is_decimal>}, {"isnumeric", all_are<is_decimal>}, {"isalpha", all_are<is_letter>}, {"isalnum", all_are<is_letter_or_decimal>},
     {"isspace", all_are<is_space_point>}, {"isupper", is_cased<true>}, {"islower", is_cased<false>},

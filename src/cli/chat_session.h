@@ -13,10 +13,10 @@
 
 namespace ingot {
 
-class Conversation {
+class ChatSession {
  public:
   // Throws Error (input) if the model has no chat template (the error names one to pull), or one that is not understood.
-  explicit Conversation(const std::string& model, EngineOptions options = {});
+  explicit ChatSession(const std::string& model, EngineOptions options = {});
 
   void system(const std::string& text);
   void begin();  // forgets all but the system's message

@@ -1,4 +1,4 @@
-#include "cli/conversation.h"
+#include "cli/chat_session.h"
 
 #include <ctime>
 
@@ -11,26 +11,26 @@ std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ?
 
 }  // namespace
 
-Conversation::Conversation(const std::string& model, EngineOptions options) : language_(open_model(model)) {
+ChatSession::ChatSession(const std::string& model, EngineOptions options) : language_(open_model(model)) {
   const std::string& source = language_.chat_template;
   if (source.empty()) bad_input("this model does not converse: it has no chat template", model, "fetch one that does: ingot pull smollm2-135m-instruct, then ingot chat smollm2-135m-instruct");
   template_ = std::make_unique<ChatTemplate>(source, model + ": chat template");
   engine_ = std::make_unique<Engine>(language_.model, language_.tokenizer, default_team(), options);
 }
 
-void Conversation::system(const std::string& text) {
+void ChatSession::system(const std::string& text) {
   messages_ = nlohmann::ordered_json::array();
   if (!text.empty()) messages_.push_back({{"role", "system"}, {"content", text}});
   used_ = 0;
 }
 
-void Conversation::begin() {
+void ChatSession::begin() {
   const bool keep = !messages_.empty() && messages_[0]["role"] == "system";
   messages_ = keep ? nlohmann::ordered_json::array({messages_[0]}) : nlohmann::ordered_json::array();
   used_ = 0;
 }
 
-GenerationResult Conversation::say(const std::string& text, Generation request, const std::function<bool(std::string_view)>& on_text) {
+GenerationResult ChatSession::say(const std::string& text, Generation request, const std::function<bool(std::string_view)>& on_text) {
   messages_.push_back({{"role", "user"}, {"content", text}});
   try {
     const Tokenizer& tokenizer = *language_.tokenizer;
