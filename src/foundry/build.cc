@@ -246,7 +246,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   check_triage_gate(recipe, evaluation);
   say("gate      met");
   json guard;
-  const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, {WordVectors::shipped()}, guard, say);
+  const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, encoders_of(recipe), guard, say);
 
   json report = pack(recipe, model, base, data, rails,
                      {{"evaluation", evaluation},

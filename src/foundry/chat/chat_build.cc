@@ -55,7 +55,7 @@ std::vector<std::string> questions_of(const std::vector<Conversation>& conversat
 
 // The rails judge what is asked; the base plays no part in them.
 Rails rails_of(const Recipe& recipe, const ChatSplit& split, json& guard, const std::function<void(const std::string&)>& say) {
-  return build_rails(recipe, questions_of(split.train), questions_of(split.test), false, {WordVectors::shipped()}, guard, say);
+  return build_rails(recipe, questions_of(split.train), questions_of(split.test), false, encoders_of(recipe), guard, say);
 }
 
 void check_chat_gate(const Recipe& recipe, const ChatScores& before, const ChatScores& after) {

@@ -263,7 +263,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
     for (const ChatMessage& m : one.messages)
       if (m.role == "user") asked.push_back(m.content);
   json guard;
-  const Rails rails = build_rails(recipe, questions, asked, false, {WordVectors::shipped()}, guard, say);
+  const Rails rails = build_rails(recipe, questions, asked, false, encoders_of(recipe), guard, say);
   report["guard"] = guard;
   const json provenance = {{"ingot", INGOT_VERSION}, {"teacher", plan.teacher}, {"teacher_sha256", teacher.hash}, {"train", describe_inputs(recipe.data.sources)}, {"map", recipe.data.map}};
   ChatParts parts;
