@@ -103,6 +103,11 @@ TEST(TriageMetrics, AsScikitLearnComputesThem) {
   EXPECT_NEAR(m.f1_weighted, 0.5, 1e-12);
   EXPECT_NEAR(m.f1_macro, (2.0 / 3 + 0.5 + 0 + 0) / 4, 1e-12);
   EXPECT_NEAR(expected_calibration_error(std::vector<double>{0.95, 0.95, 0.15}, std::vector<int>{1, 0, 0}), (0.9 + 0.15) / 3, 1e-9);
+  const auto bins = calibration_bins(std::vector<double>{0.95, 0.91, 0.15, 1.0}, std::vector<int>{1, 0, 0, 1});
+  ASSERT_EQ(bins.size(), 2u);  // those that hold any
+  EXPECT_EQ(bins[0]["cases"], 1);
+  EXPECT_NEAR(bins[1]["confidence"].get<double>(), 2.86 / 3, 1e-9);
+  EXPECT_NEAR(bins[1]["right"].get<double>(), 2.0 / 3, 1e-9);
 }
 
 }  // namespace

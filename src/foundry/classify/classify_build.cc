@@ -124,7 +124,7 @@ json evaluate_classifier(const TextClassifier& model, std::span<const Record> re
   for (const auto& [label, n] : count) most = std::max(most, n);
   const double n = static_cast<double>(std::max<size_t>(records.size(), 1));
   return {{"records", records.size()}, {"skipped", skipped}, {"labels", model.labels().size()}, {"accuracy", metrics.accuracy}, {"f1_weighted", metrics.f1_weighted},
-          {"f1_macro", metrics.f1_macro}, {"ece", expected_calibration_error(confidence, hit)},
+          {"f1_macro", metrics.f1_macro}, {"ece", expected_calibration_error(confidence, hit)}, {"calibration", calibration_bins(confidence, hit)},
           {"abstain", {{"coverage", static_cast<double>(answered) / n}, {"accuracy", answered ? static_cast<double>(answered_right) / static_cast<double>(answered) : 0.0}}},
           {"baselines", {{"majority", {{"accuracy", static_cast<double>(most) / n}}}}}};
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -80,18 +81,36 @@ ClassMetrics class_metrics(std::span<const std::string> right, std::span<const s
   return m;
 }
 
-double expected_calibration_error(std::span<const double> confidence, std::span<const int> right) {
-  struct Bin {
-    double confidence = 0, right = 0;
-  } bins[10];
+namespace {
+
+struct CalibrationBin {  // sums
+  double confidence = 0, right = 0, cases = 0;
+};
+
+std::array<CalibrationBin, 10> fill_bins(std::span<const double> confidence, std::span<const int> right) {
+  std::array<CalibrationBin, 10> bins;
   for (size_t i = 0; i < confidence.size(); ++i) {
-    Bin& bin = bins[std::clamp(static_cast<int>(confidence[i] * 10), 0, 9)];
+    CalibrationBin& bin = bins[std::clamp(static_cast<int>(confidence[i] * 10), 0, 9)];
     bin.confidence += confidence[i];
     bin.right += right[i];
+    ++bin.cases;
   }
+  return bins;
+}
+
+}  // namespace
+
+double expected_calibration_error(std::span<const double> confidence, std::span<const int> right) {
   double error = 0;
-  for (const Bin& bin : bins) error += std::abs(bin.confidence - bin.right);
+  for (const CalibrationBin& bin : fill_bins(confidence, right)) error += std::abs(bin.confidence - bin.right);
   return confidence.empty() ? 0 : error / confidence.size();
+}
+
+json calibration_bins(std::span<const double> confidence, std::span<const int> right) {
+  json list = json::array();
+  for (const CalibrationBin& bin : fill_bins(confidence, right))
+    if (bin.cases > 0) list.push_back({{"confidence", bin.confidence / bin.cases}, {"right", bin.right / bin.cases}, {"cases", bin.cases}});
+  return list;
 }
 
 json evaluate_triage(const TriageModel& model, std::span<const Record> records, uint64_t skipped) {
@@ -146,6 +165,7 @@ json evaluate_triage(const TriageModel& model, std::span<const Record> records, 
                  {"engineer", fused.object()},
                  {"component", component_object(right, said)},
                  {"ece", expected_calibration_error(confidence, hit)},
+                 {"calibration", calibration_bins(confidence, hit)},
                  {"abstain", {{"threshold", model.threshold()}, {"coverage", answered / n}, {"accuracy", answered ? double(answered_right) / answered : 0.0}}}};
   result["baselines"]["majority"] = {{"engineer", majority.object()}, {"component", component_object(right, said_majority)}};
   result["baselines"]["last_toucher"] = {{"engineer", toucher.object()}, {"component", component_object(right, said_sparse)}};

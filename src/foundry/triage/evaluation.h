@@ -20,6 +20,9 @@ ClassMetrics class_metrics(std::span<const std::string> right, std::span<const s
 // Expected calibration error over ten bins of equal width.
 double expected_calibration_error(std::span<const double> confidence, std::span<const int> right);
 
+// Its bins that hold any: [{"confidence", "right", "cases"}], means and a count, for the curve.
+nlohmann::json calibration_bins(std::span<const double> confidence, std::span<const int> right);
+
 // The object that `ingot evaluate --json` prints. records: with engineer; those without a component do not count there.
 nlohmann::json evaluate_triage(const TriageModel& model, std::span<const Record> records, uint64_t skipped);
 
