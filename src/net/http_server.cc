@@ -280,9 +280,10 @@ class Exchange : public HttpExchange {
     if (begun_) return;
     begun_ = finished_ = true;
     std::string bytes = head(status, type, extra);
-    if (status != 204) bytes += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    const bool bodiless = status == 204 || status == 304;
+    if (!bodiless) bytes += "Content-Length: " + std::to_string(body.size()) + "\r\n";
     bytes += "\r\n";
-    if (request_.method != "HEAD" && status != 204) bytes += body;
+    if (request_.method != "HEAD" && !bodiless) bytes += body;
     put(bytes, true);
   }
 

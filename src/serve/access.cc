@@ -22,9 +22,18 @@ bool numeric(std::string_view host) {
 
 }  // namespace
 
+bool LoopbackAccess::named(std::string_view host) const { return std::find(hosts_.begin(), hosts_.end(), host) != hosts_.end(); }
+
+void LoopbackAccess::only_own_pages(const HttpRequest& request) const {
+  std::string_view origin = request.header("origin");
+  if (origin.empty()) return;  // a link that was followed, or no browser
+  if (const size_t scheme = origin.find("://"); scheme != std::string_view::npos) origin.remove_prefix(scheme + 3);
+  if (origin != request.header("host") && !named(host_of(origin))) refuse(403, "web pages of other sites may not use the key that your browser keeps for this service", "origin_not_allowed");
+}
+
 Caller LoopbackAccess::admit(const ApiRoute&, const HttpRequest& request) {
   const auto known = [&](std::string_view host) {
-    return numeric(host) || host == "localhost" || host.ends_with(".localhost") || std::find(hosts_.begin(), hosts_.end(), host) != hosts_.end();
+    return numeric(host) || host == "localhost" || host.ends_with(".localhost") || named(host);
   };
   // A name with a dot that points here is how a web page reaches a service behind the browser's back (DNS rebinding).
   const std::string_view host = host_of(request.header("host"));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ingot {
@@ -46,7 +47,12 @@ class LoopbackAccess : public Access {
   explicit LoopbackAccess(std::vector<std::string> hosts = {}) : hosts_(std::move(hosts)) {}
   Caller admit(const ApiRoute& route, const HttpRequest& request) override;
 
+ protected:
+  // For a key that a browser sends by itself: only this service's own pages may use it. Throws Refusal.
+  void only_own_pages(const HttpRequest& request) const;
+
  private:
+  bool named(std::string_view host) const;
   std::vector<std::string> hosts_;
 };
 

@@ -2,6 +2,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "serve/call.h"
 #include "serve/keyed_access.h"
 #include "serve/refusal.h"
@@ -44,11 +45,53 @@ void keys(Service& service, Call& call) {
   call.reply({{"object", "list"}, {"data", data}});
 }
 
+std::vector<std::string> scopes_field(const Json& body) {
+  const Json* scopes = field(body, "scopes");
+  return scopes ? texts_field(body, "scopes", std::size(kScopes)) : std::vector<std::string>();
+}
+
+// What is wrong with a key's words is the sender's fault here, not that of a command line.
+template <class Work>
+void with_key_faults(const Work& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (error.kind != ErrorKind::usage && error.kind != ErrorKind::input) throw;
+    refuse(400, error.what());
+  }
+}
+
+void new_key(Service& service, Call& call) {
+  KeyedAccess& access = accounts(service);
+  const Json& body = call.body();
+  with_key_faults([&] {
+    ApiKey key;
+    key.name = text_field(body, "name");
+    key.scopes = scopes_field(body);
+    key.priority = static_cast<int>(whole_field(body, "priority", 0, -100, 100));
+    if (const std::string rate = text_field(body, "rate"); !rate.empty()) read_rate(rate, &key.limits);
+    if (const std::string quota = text_field(body, "quota"); !quota.empty()) read_quota(quota, &key.limits);
+    if (const std::string expires = text_field(body, "expires"); !expires.empty()) key.expires = read_expiry(expires, std::time(nullptr));
+    call.reply({{"object", "key"}, {"name", key.name}, {"key", access.make_key(key)}}, 201);
+  });
+}
+
+void revoke_key(Service& service, Call& call) {
+  KeyedAccess& access = accounts(service);
+  with_key_faults([&] { access.revoke_key(call.parameter()); });
+  call.reply({{"object", "key"}, {"name", call.parameter()}, {"state", "revoked"}});
+}
+
+constexpr std::string_view kNewKey = R"({"type":"object","required":["name"],"properties":{"name":{"type":"string"},"scopes":{"type":"array","items":{"enum":["admin","chat","classify","embed","feedback","infer","read"]}},
+  "rate":{"type":"string"},"quota":{"type":"string"},"expires":{"type":"string"},"priority":{"type":"integer","minimum":-100,"maximum":100}}})";
+
 }  // namespace
 
 void add_account_routes(ApiRoutes& routes) {
   routes.push_back({"GET", "/v1/cost", Scope::kAdmin, "What the machine cost, per user, per AI and per million tokens; ?days=30, ?format=csv.", "", cost});
   routes.push_back({"GET", "/v1/keys", Scope::kAdmin, "The keys' names, scopes, limits and use today; never the keys.", "", keys});
+  routes.push_back({"POST", "/v1/keys", Scope::kAdmin, "Makes a key and says it, this once; rate as 60/min, quota as 1000000/day, expires as 90d.", kNewKey, new_key});
+  routes.push_back({"DELETE", "/v1/keys/{name}", Scope::kAdmin, "Revokes a key.", "", revoke_key});
 }
 
 }  // namespace ingot

@@ -10,12 +10,12 @@ namespace ingot {
 class Call;
 class Service;
 
-// What a key must allow. kLive alone never asks for one.
-enum class Scope { kLive, kRead, kInfer, kFeedback, kAdmin };
-std::string_view scope_name(Scope scope);  // "live", "read", "infer", "feedback", "admin"
+// What a key must allow. kLive alone never asks for one; kAny takes every key that works.
+enum class Scope { kLive, kAny, kRead, kInfer, kFeedback, kAdmin };
+std::string_view scope_name(Scope scope);  // "live", "any", "read", "infer", "feedback", "admin"
 
-// Whose shape errors have.
-enum class ApiStyle { kOpenAi, kAnthropic };
+// Whose shape errors have. kPage: a page for people, whose browser is asked for the key.
+enum class ApiStyle { kOpenAi, kAnthropic, kPage };
 
 struct ApiRoute {
   std::string_view method;   // "GET" answers HEAD too
@@ -46,7 +46,9 @@ void add_account_routes(ApiRoutes& routes);
 void add_anthropic_routes(ApiRoutes& routes);
 void add_classify_routes(ApiRoutes& routes);
 void add_completions_routes(ApiRoutes& routes);
+void add_card_routes(ApiRoutes& routes);
 void add_chat_routes(ApiRoutes& routes);
+void add_console_routes(ApiRoutes& routes);
 void add_embeddings_routes(ApiRoutes& routes);
 void add_flywheel_routes(ApiRoutes& routes);
 void add_guard_routes(ApiRoutes& routes);

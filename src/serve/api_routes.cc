@@ -7,6 +7,7 @@ const ApiRoutes& api_routes() {
     ApiRoutes all;
     add_health_routes(all);
     add_models_routes(all);
+    add_card_routes(all);
     add_chat_routes(all);
     add_completions_routes(all);
     add_responses_routes(all);
@@ -21,6 +22,7 @@ const ApiRoutes& api_routes() {
     add_metrics_routes(all);
     add_account_routes(all);
     add_openapi_routes(all);
+    add_console_routes(all);
     return all;
   }();
   return routes;
@@ -29,6 +31,7 @@ const ApiRoutes& api_routes() {
 std::string_view scope_name(Scope scope) {
   switch (scope) {
     case Scope::kLive: return "live";
+    case Scope::kAny: return "any";
     case Scope::kRead: return "read";
     case Scope::kInfer: return "infer";
     case Scope::kFeedback: return "feedback";

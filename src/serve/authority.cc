@@ -78,6 +78,11 @@ void Authority::refresh(int64_t now) {
   }
 }
 
+void Authority::keys_changed() {
+  std::lock_guard lock(mutex_);
+  looked_ = version_ = -1;
+}
+
 bool Authority::keys_required() {
   std::lock_guard lock(mutex_);
   refresh(options_.now());

@@ -48,6 +48,7 @@ class Authority {
 
   // Whether a request without a key is refused. Looks at the records at most once a second.
   bool keys_required();
+  void keys_changed();  // by this process: they are read again at once
 
   // credential: what stands behind "Bearer", may be empty. scopes: any one of them is enough; none: nobody is asked for a key
   // (liveness). Any thread.

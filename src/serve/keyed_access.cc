@@ -1,5 +1,7 @@
 #include "serve/keyed_access.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
@@ -45,6 +47,19 @@ class RecordingExchange : public HttpExchange {
   std::string kept_;
 };
 
+// "user:password" in base64 -> password; empty if it is none.
+std::string password_of(std::string_view encoded) {
+  std::string out(encoded.size() / 4 * 3 + 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(encoded.data()), static_cast<int>(encoded.size()));
+  if (size < 0) return {};
+  out.resize(static_cast<size_t>(size));
+  const size_t colon = out.find(':');
+  if (colon == std::string::npos) return {};
+  out.erase(0, colon + 1);
+  while (out.ends_with('\0')) out.pop_back();  // what the padding stood for
+  return out;
+}
+
 // Every text below, in order: of messages, parts and choices alike.
 void gather(const json& value, std::string& out) {
   if (value.is_string()) {
@@ -62,6 +77,7 @@ void gather(const json& value, std::string& out) {
 
 std::vector<std::string_view> scopes_of(const ApiRoute& route) {
   if (route.scope == Scope::kLive) return {};
+  if (route.scope == Scope::kAny) return {std::begin(kScopes), std::end(kScopes)};
   std::vector<std::string_view> out = {scope_name(route.scope)};
   if (route.scope != Scope::kInfer) return out;
   const auto about = [&](std::string_view word) { return route.path.find(word) != std::string_view::npos; };
@@ -108,14 +124,19 @@ std::string words_of_reply(std::string_view body) {
   return out;
 }
 
-std::string_view credential_of(const HttpRequest& request) {
+Credential credential_of(const HttpRequest& request) {
   std::string_view header = request.header("authorization");
-  if (header.size() > 7 && (header[0] == 'B' || header[0] == 'b') && header.substr(1, 6) == "earer ") {
-    header.remove_prefix(7);
+  const auto after = [&](std::string_view scheme) {  // schemes are written in any case
+    if (header.size() <= scheme.size() + 1 || header[scheme.size()] != ' ') return false;
+    for (size_t i = 0; i < scheme.size(); ++i)
+      if ((header[i] | 32) != scheme[i]) return false;
+    header.remove_prefix(scheme.size() + 1);
     while (header.starts_with(' ')) header.remove_prefix(1);
-    return header;
-  }
-  return request.header("x-api-key");
+    return true;
+  };
+  if (after("bearer")) return {std::string(header), false};
+  if (after("basic")) return {password_of(header), true};
+  return {std::string(request.header("x-api-key")), false};
 }
 
 KeyedAccess::KeyedAccess(const std::filesystem::path& data, bool loopback, std::vector<std::string> hosts, const Site& site)
@@ -146,9 +167,22 @@ KeyedAccess::~KeyedAccess() = default;
 
 std::vector<ApiKey> KeyedAccess::keys() const { return keys_ ? keys_->list() : std::vector<ApiKey>(); }
 
+std::string KeyedAccess::make_key(ApiKey key) {
+  std::string made = keys_->create(std::move(key));
+  authority_->keys_changed();
+  return made;
+}
+
+void KeyedAccess::revoke_key(const std::string& name) {
+  keys_->revoke(name);
+  authority_->keys_changed();
+}
+
 Caller KeyedAccess::admit(const ApiRoute& route, const HttpRequest& request) {
   if (loopback_) LoopbackAccess::admit(route, request);  // web pages of others get no further, key or not
-  const Decision decision = authority_->authorize(credential_of(request), request.peer, scopes_of(route));
+  const Credential credential = credential_of(request);
+  if (credential.ambient) only_own_pages(request);
+  const Decision decision = authority_->authorize(credential.key, request.peer, scopes_of(route));
   if (!decision.allowed()) throw Refusal{decision.status, decision.message, decision.code, "", decision.retry_after_s};
   const Grant& grant = decision.grant;
   return {grant.key_id ? std::to_string(grant.key_id) : "", grant.key_name.empty() ? request.peer : grant.key_name, grant.priority};

@@ -26,6 +26,8 @@ class KeyedAccess : public LoopbackAccess {
   bool records() const { return usage_ != nullptr; }
   CostReport cost(int64_t from, int64_t until);  // REQUIRES: records()
   std::vector<ApiKey> keys() const;
+  std::string make_key(ApiKey key);          // as KeyStore::create. REQUIRES: records()
+  void revoke_key(const std::string& name);  // as KeyStore::revoke. REQUIRES: records()
   int64_t tokens_since(int64_t key_id, int64_t time) { return usage_->tokens_since(key_id, time); }  // REQUIRES: records()
   RequestLog* request_log() { return log_.get(); }  // null: none is kept
 
@@ -46,7 +48,11 @@ std::vector<std::string_view> scopes_of(const ApiRoute& route);
 std::string words_of_request(std::string_view body, std::string* user);
 std::string words_of_reply(std::string_view body);
 
-// "Bearer X" of Authorization, or Anthropic's x-api-key; empty if there is neither.
-std::string_view credential_of(const HttpRequest& request);
+struct Credential {
+  std::string key;       // empty: none came
+  bool ambient = false;  // a browser sends it by itself, whoever made the page that asks
+};
+// "Bearer X" of Authorization, the password of "Basic X" (what browsers send once they were asked), or Anthropic's x-api-key.
+Credential credential_of(const HttpRequest& request);
 
 }  // namespace ingot

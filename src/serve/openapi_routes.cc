@@ -18,8 +18,9 @@ Json operation(const ApiRoute& route) {
   Json content = Json::object();
   if (route.streams != "text/plain" && route.streams != "text/html") content["application/json"] = {{"schema", {{"type", "object"}}}};
   if (!route.streams.empty()) content[std::string(route.streams)] = {{"schema", {{"type", "string"}}}};
-  const Json error = {{"description", "What is wrong, and what to do."},
-                      {"content", {{"application/json", {{"schema", {{"$ref", route.style == ApiStyle::kAnthropic ? "#/components/schemas/AnthropicError" : "#/components/schemas/Error"}}}}}}}};
+  Json error = {{"description", "What is wrong, and what to do."},
+                {"content", {{"application/json", {{"schema", {{"$ref", route.style == ApiStyle::kAnthropic ? "#/components/schemas/AnthropicError" : "#/components/schemas/Error"}}}}}}}};
+  if (route.style == ApiStyle::kPage) error["content"] = {{"text/html", {{"schema", {{"type", "string"}}}}}};
   op["responses"] = {{"2XX", {{"description", "The answer."}, {"content", std::move(content)}}}, {"4XX", error}, {"503", error}};
   if (route.scope == Scope::kLive) op["security"] = Json::array();
   return op;
@@ -41,10 +42,10 @@ void openapi(Service&, Call& call) {
                                           {"error", {{"type", "object"}, {"required", {"type", "message"}}, {"properties", {{"type", {{"type", "string"}}}, {"message", {{"type", "string"}}}}}}}}}};
   call.reply({{"openapi", "3.1.0"},
               {"info", {{"title", "Ingot"}, {"version", INGOT_VERSION}, {"description", "An AI that you run yourself, behind the APIs that clients know."}, {"license", {{"name", "Apache-2.0"}}}}},
-              {"security", Json::array({{{"bearer", Json::array()}}, {{"header", Json::array()}}})},
+              {"security", Json::array({{{"bearer", Json::array()}}, {{"header", Json::array()}}, {{"basic", Json::array()}}})},
               {"paths", std::move(paths)},
               {"components", {{"schemas", {{"Error", error}, {"AnthropicError", anthropic}}},
-                              {"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}, {"header", {{"type", "apiKey"}, {"in", "header"}, {"name", "x-api-key"}}}}}}}});
+                              {"securitySchemes", {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}, {"basic", {{"type", "http"}, {"scheme", "basic"}}}, {"header", {{"type", "apiKey"}, {"in", "header"}, {"name", "x-api-key"}}}}}}}});
 }
 
 }  // namespace

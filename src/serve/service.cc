@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "runtime/engine.h"
 #include "serve/call.h"
+#include "serve/console_page.h"
 #include "serve/refusal.h"
 
 namespace ingot {
@@ -37,8 +38,13 @@ Json error_of(ApiStyle style, const Refusal& refusal, const std::string& id) {
 void answer_error(HttpExchange& exchange, ApiStyle style, const Refusal& refusal, const std::string& id, const std::string& allowed = "") {
   HttpHeaders headers{{"X-Request-Id", id}};
   if (refusal.retry_after_s > 0) headers.push_back({"Retry-After", std::to_string(refusal.retry_after_s)});
-  if (refusal.status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
+  // A browser asks its user for a key where it meets this challenge, and sends it along from then on.
+  if (refusal.status == 401) headers.push_back({"WWW-Authenticate", style == ApiStyle::kPage ? "Basic realm=\"Ingot\", charset=\"UTF-8\"" : "Bearer"});
   if (!allowed.empty()) headers.push_back({"Allow", allowed});
+  if (style == ApiStyle::kPage) {
+    headers.insert(headers.end(), page_headers().begin(), page_headers().end());
+    return exchange.send(refusal.status, "text/html; charset=utf-8", error_page(refusal), headers);
+  }
   exchange.send(refusal.status, "application/json", dump(error_of(style, refusal, id)), headers);
 }
 

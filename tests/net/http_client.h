@@ -86,8 +86,8 @@ class Client {
     send("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n");
     return read();
   }
-  Answer post(const std::string& path, const std::string& body, const std::string& headers = "") {
-    send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
+  Answer post(const std::string& path, const std::string& body, const std::string& headers = "", const std::string& method = "POST") {
+    send(method + " " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body);
     return read();
   }
