@@ -48,7 +48,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--choice", o->choices, "the answer is one of these (may be repeated)")->excludes(schema)->excludes(grammar)->excludes(regex);
   command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same text");
   command->add_option("--stop", o->request.stop, "text that ends the answer");
-  command->add_option("--cache", o->cache, "element type of the key/value cache")->check(CLI::IsMember({"f32", "f16"}));
+  command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(CLI::Range(0, 100));
   command->add_flag("--ignore-end", o->request.ignore_end, "go on after the model's end token");
   command->add_flag("--raw", o->raw, "print the continuation and nothing else");
@@ -75,7 +75,7 @@ void add_generate(CLI::App& app) {
       if (!same) bad_input("the draft model has another vocabulary", o->draft_model, "use a smaller model of the same family");
       options.draft_model = draft.model;
     }
-    options.cache = o->cache == "f32" ? CacheType::kF32 : CacheType::kF16;
+    options.cache = cache_type_of_name(o->cache);
     Engine engine(language.model, language.tokenizer, default_team(), options);
     if (!o->json) {
       if (!o->raw) std::fwrite(prompt.data(), 1, prompt.size(), stdout);

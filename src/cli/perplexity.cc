@@ -24,7 +24,7 @@ void add_perplexity(CLI::App& app) {
   command->add_option("FILE", o->file, "a text file")->required();
   command->add_option("--context", o->context, "tokens of a chunk; the second half of each is scored")->check(CLI::Range(8, 1 << 20));
   command->add_option("--chunks", o->chunks, "only the first N chunks");
-  command->add_option("--cache", o->cache, "element type of the key/value cache")->check(CLI::IsMember({"f32", "f16"}));
+  command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_flag("--json", o->json, "one JSON object: perplexity, tokens");
   command->callback([o] {
     auto language = open_model(o->model);
@@ -39,7 +39,7 @@ void add_perplexity(CLI::App& app) {
     if (!chunks) bad_input("the text has " + std::to_string(ids.size()) + " tokens, one chunk needs " + std::to_string(n), o->file, "give a longer text or a shorter --context");
     Arena arena;
     Context c{default_team(), arena};
-    KvCache cache = model.make_cache(n, o->cache == "f32" ? CacheType::kF32 : CacheType::kF16);
+    KvCache cache = model.make_cache(n, cache_type_of_name(o->cache));
     double nats = 0, square = 0;
     int64_t scored = 0;
     Progress progress("perplexity", static_cast<uint64_t>(chunks));

@@ -15,8 +15,32 @@ namespace ingot {
 using cpu::kAttentionRows;
 using cpu::kCacheBlock;
 
+namespace {
+
+int bits_of(CacheType type) {
+  switch (type) {
+    case CacheType::kF32: return 32;
+    case CacheType::kF16: return 16;
+    case CacheType::kQ8: return 8;
+    case CacheType::kQ4: return 4;
+  }
+  return 0;
+}
+
+int64_t position_bytes(CacheType type, int64_t d) { return bits_of(type) < 16 ? cpu::cache_position_bytes(bits_of(type), d) : d * bits_of(type) / 8; }
+
+}  // namespace
+
+CacheType cache_type_of_name(std::string_view name) {
+  if (name == "f32") return CacheType::kF32;
+  if (name == "f16") return CacheType::kF16;
+  if (name == "q8") return CacheType::kQ8;
+  if (name == "q4") return CacheType::kQ4;
+  throw Error(ErrorKind::usage, "the type \"" + std::string(name) + "\" of keys and values is not known", "cache", "use f32, f16, q8 or q4");
+}
+
 KvCache::KvCache(int64_t layers, int64_t groups, int64_t head_size, CacheType type, int64_t pages)
-    : layers_(layers), groups_(groups), d_(head_size), element_(type == CacheType::kF32 ? 4 : 2), type_(type), owners_(static_cast<size_t>(pages), 0) {
+    : layers_(layers), groups_(groups), position_(position_bytes(type, head_size)), type_(type), owners_(static_cast<size_t>(pages), 0) {
   // Not cleared here: a page is cleared when it is taken, so memory is touched as it is needed.
   data_.reset(new std::byte[static_cast<size_t>(pages * page_bytes())]);
   for (int64_t p = pages; p-- > 0;) free_.push_back(static_cast<int32_t>(p));
@@ -63,6 +87,15 @@ void store_row(KvCache& cache, int64_t layer, int64_t group, const RowPlace& pla
     for (int64_t i = 0; i < d; ++i) keys[i * kCacheBlock] = half[i];
     cpu::row_kernels().to_f16(v, values, d);
   }
+}
+
+void store_position(KvCache& cache, int64_t layer, int64_t group, const RowPlace& place, const float* k, const float* v, int64_t d) {
+  const int bits = bits_of(cache.type());
+  if (bits == 32) return store_row<float>(cache, layer, group, place, k, v, d);
+  if (bits == 16) return store_row<uint16_t>(cache, layer, group, place, k, v, d);
+  const int32_t page = place.pages[place.position / kCacheBlock], at = place.position % kCacheBlock;
+  cpu::row_kernels().store_codes(bits, true, k, d, at, cache.keys(page, layer, group));
+  cpu::row_kernels().store_codes(bits, false, v, d, at, cache.values(page, layer, group));
 }
 
 // Positions are taken in splits of this many blocks, each from scratch, and a row's splits are joined in rising order. So it makes no
@@ -115,7 +148,11 @@ void attend_blocks(const Job& job, const Lanes& lanes, int64_t group, int32_t be
     if (most <= 0) continue;
     int32_t page = job.places[static_cast<size_t>(lanes.row[0])].pages[block];
     const std::byte *keys = job.cache.keys(page, job.layer, group), *values = job.cache.values(page, job.layer, group);
-    if (job.cache.type() == CacheType::kF32)
+    if (const int bits = bits_of(job.cache.type()); bits < 16) {
+      thread_local Workspace space;
+      kernels.attend_codes(bits, lanes.count, job.d, q, job.d, keys, values, from, count, seen.peak, seen.total, seen.out, job.d,
+                           space.at_least<float>(static_cast<size_t>(2 * kCacheBlock * job.d)));
+    } else if (bits == 32)
       kernels.attend_f32(lanes.count, job.d, q, job.d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from, count,
                          seen.peak, seen.total, seen.out, job.d);
     else
@@ -177,8 +214,7 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
     for (size_t r = from; r < to; ++r)
       for (int64_t g = 0; g < groups; ++g) {
         const float *kr = k.row(static_cast<int64_t>(r)) + g * d, *vr = v.row(static_cast<int64_t>(r)) + g * d;
-        if (cache.type() == CacheType::kF32) store_row<float>(cache, layer, g, places[r], kr, vr, d);
-        else store_row<uint16_t>(cache, layer, g, places[r], kr, vr, d);
+        store_position(cache, layer, g, places[r], kr, vr, d);
       }
   });
   const Job job{q, y, cache, layer, d, share, window, scale, places};

@@ -4,16 +4,19 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "ops/context.h"
 
 namespace ingot {
 
-enum class CacheType { kF32, kF16 };
+enum class CacheType { kF32, kF16, kQ8, kQ4 };
 
-// A page holds 64 positions of all layers: keys [layer][group][d][64], values [layer][group][64][d]. Pages are counted, so that
-// sequences may share a common beginning.
+CacheType cache_type_of_name(std::string_view name);  // "f32", "f16", "q8", "q4"; Error (usage) for another
+
+// A page holds 64 positions of all layers: keys [layer][group][d][64], values [layer][group][64][d], or codes and their scales
+// (kernels/cpu/cache_codes.h): 8.5 and 5 bits an element. Pages are counted, so that sequences may share a common beginning.
 class KvCache {
  public:
   KvCache(int64_t layers, int64_t groups, int64_t head_size, CacheType type, int64_t pages);
@@ -23,7 +26,7 @@ class KvCache {
   void drop(int32_t page);    // one fewer; the last frees it
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
   int64_t pages() const { return static_cast<int64_t>(owners_.size()); }
-  int64_t page_bytes() const { return 2 * layers_ * groups_ * d_ * 64 * element_; }
+  int64_t page_bytes() const { return 2 * layers_ * groups_ * 64 * position_; }
   CacheType type() const { return type_; }
   int64_t groups() const { return groups_; }
 
@@ -35,9 +38,9 @@ class KvCache {
 
  private:
   std::byte* at(int32_t page, int64_t layer, int64_t group, int64_t which) {
-    return data_.get() + page * page_bytes() + ((layer * groups_ + group) * 2 + which) * d_ * 64 * element_;
+    return data_.get() + page * page_bytes() + ((layer * groups_ + group) * 2 + which) * 64 * position_;
   }
-  int64_t layers_, groups_, d_, element_;
+  int64_t layers_, groups_, position_;  // bytes of the keys or values of a position and group
   CacheType type_;
   std::unique_ptr<std::byte[]> data_;
   std::vector<int> owners_;

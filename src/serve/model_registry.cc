@@ -187,6 +187,7 @@ void ModelRegistry::open_engine(ServedModel& model, std::shared_ptr<const Llama>
   }
   EngineOptions engine;
   engine.cache_bytes = options_.cache_bytes;
+  engine.cache = options_.cache;
   engine.context = options_.context;
   engine.running = options_.running;
   model.constraints = std::make_shared<ConstraintFactory>(tokenizer);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/kv_cache.h"
+
 namespace ingot {
 
 class Ai;
@@ -41,6 +43,7 @@ struct ServedModel {
 struct RegistryOptions {
   int64_t memory_bytes = 0;  // for weights and caches; 0: three quarters of the machine's
   int64_t cache_bytes = int64_t{1} << 30;  // of keys and values, for each language model
+  CacheType cache = CacheType::kF16;
   int64_t context = 0;       // tokens of a conversation at most; 0: as the model has it
   int64_t running = 256;     // answers of a model that are worked on at once
   std::function<void(const std::string&)> log = [](const std::string&) {};

@@ -54,7 +54,8 @@ TEST_F(LlamaTest, LogitsAsTransformers) {
 TEST_F(LlamaTest, CachedLogitsDoNotDependOnChunksOrCompany) {
   auto model = Llama::load(file_);
   Context c{team_, arena_};
-  for (CacheType type : {CacheType::kF32, CacheType::kF16}) {
+  // Of codes the largest difference from transformers' f32 was measured as 0.046 (q8) and 0.34 (q4): a head of 16 shares one scale here.
+  for (auto [type, most] : {std::pair{CacheType::kF32, 1e-5f}, {CacheType::kF16, 3e-3f}, {CacheType::kQ8, 6e-2f}, {CacheType::kQ4, 0.45f}}) {
     std::vector<float> first;
     for (int chunk : {1, 5, 79, 158}) {
       KvCache cache = model->make_cache(256, type);
@@ -77,7 +78,7 @@ TEST_F(LlamaTest, CachedLogitsDoNotDependOnChunksOrCompany) {
       }
       if (first.empty()) {
         first = all;
-        EXPECT_LE(difference(all.data(), golden("golden.logits"), 158 * 64), type == CacheType::kF32 ? 1e-5f : 3e-3f);
+        EXPECT_LE(difference(all.data(), golden("golden.logits"), 158 * 64), most);
       }
       EXPECT_EQ(std::memcmp(all.data(), first.data(), all.size() * 4), 0) << "chunk " << chunk;
     }

@@ -199,7 +199,7 @@ TEST_F(OpsTest, AttendCachedIsTheSameAttentionOnEveryTarget) {
   const Target before = active_target();
   for (Target target : available_targets()) {
     force_target(target);
-    for (CacheType type : {CacheType::kF32, CacheType::kF16}) {
+    for (auto [type, most] : {std::pair{CacheType::kF32, 2e-6f}, {CacheType::kF16, 1e-3f}, {CacheType::kQ8, 1e-2f}, {CacheType::kQ4, 0.2f}}) {
       Tensor q = input("attend.q"), k = input("attend.k"), v = input("attend.v");
       KvCache cache(1, 2, 16, type, 8);
       std::vector<int32_t> pages[2] = {{cache.take(), cache.take()}, {cache.take(), cache.take()}};
@@ -207,7 +207,7 @@ TEST_F(OpsTest, AttendCachedIsTheSameAttentionOnEveryTarget) {
       for (int s = 0; s < 2; ++s)
         for (int i = 0; i < 70; ++i) places.push_back({pages[s].data(), i});
       Tensor y = attend_cached(c, q, k, v, 16, cache, 0, places, 0.25f);
-      expect_close(y.data, "attend.y", type == CacheType::kF32 ? 2e-6f : 1e-3f);
+      expect_close(y.data, "attend.y", most);
     }
   }
   force_target(before);
@@ -258,13 +258,15 @@ TEST(AttendCached, SplitsMakeNoDifference) {
   const Target before = active_target();
   for (Target target : available_targets()) {
     force_target(target);
-    for (int64_t window : {0, 700}) {
+    // Against f64: what the type rounds off comes through as measured (q8 4e-3, q4 7e-2), the order of sums as nothing at all.
+    for (auto [type, window, most] : {std::tuple<CacheType, int64_t, double>{CacheType::kF32, 0, 2e-5}, {CacheType::kF32, 700, 2e-5}, {CacheType::kQ8, 700, 1e-2}, {CacheType::kQ4, 0, 0.2}}) {
+      if (target == Target::kGeneric && type != CacheType::kF32) continue;  // seconds; the test below has it
       std::vector<float> whole;
       for (auto [chunk, threads] : {std::pair<int64_t, int>{n, 1}, {1, 3}, {37, 2}, {3, 8}}) {
         ThreadTeam team(threads);
         Arena arena;
         Context c{team, arena};
-        KvCache cache(1, groups, d, CacheType::kF32, n / 64 + 1);
+        KvCache cache(1, groups, d, type, n / 64 + 1);
         std::vector<int32_t> pages;
         for (int64_t i = 0; i < n; i += 64) pages.push_back(cache.take());
         std::vector<float> got;
@@ -294,9 +296,48 @@ TEST(AttendCached, SplitsMakeNoDifference) {
           }
           for (int64_t p = from; p <= r; ++p)
             for (int64_t i = 0; i < d; ++i) want[static_cast<size_t>(i)] += score[static_cast<size_t>(p - from)] / total * static_cast<double>(v[static_cast<size_t>((p * groups + h / share) * d + i)]);
-          for (int64_t i = 0; i < d; ++i) EXPECT_NEAR(whole[static_cast<size_t>((r * heads + h) * d + i)], want[static_cast<size_t>(i)], 2e-5) << r;
+          for (int64_t i = 0; i < d; ++i) EXPECT_NEAR(whole[static_cast<size_t>((r * heads + h) * d + i)], want[static_cast<size_t>(i)], most) << r;
         }
     }
+  }
+  force_target(before);
+}
+
+// Values are rounded to a code each: by half a step, which is 1/254 of a part's largest (q8) or 1/30 of its range (q4) at most. With the
+// same key everywhere the weights are equal, so no more than that, and the f16 of scale and least value, may come through.
+TEST(AttendCached, CodesRoundByHalfAStepForEveryHeadSize) {
+  Random random(5);
+  ThreadTeam team(1);
+  Arena arena;
+  Context c{team, arena};
+  const Target before = active_target();
+  for (Target target : available_targets()) {
+    force_target(target);
+    for (int64_t d : {16, 32, 64, 80, 96, 128, 256})
+      for (auto [type, step] : {std::pair{CacheType::kQ8, 1.0 / 254 + 1e-3}, {CacheType::kQ4, 1.0 / 30 + 2e-3}}) {
+        constexpr int64_t n = 67;
+        KvCache cache(1, 1, d, type, 2);
+        EXPECT_LT(cache.page_bytes(), KvCache(1, 1, d, CacheType::kF16, 2).page_bytes() * (type == CacheType::kQ8 ? 0.57 : 0.38));
+        std::vector<int32_t> pages = {cache.take(), cache.take()};
+        std::vector<float> q(static_cast<size_t>(n * d), 0.0f), k(q.size()), v(q.size());
+        for (float& x : v) x = static_cast<float>(random.normal() * 3 + 1);
+        std::vector<RowPlace> places;
+        for (int32_t i = 0; i < n; ++i) places.push_back({pages.data(), i});
+        Tensor y = attend_cached(c, {q.data(), nullptr, n, d}, {k.data(), nullptr, n, d}, {v.data(), nullptr, n, d}, d, cache, 0, places, 1);
+        std::vector<double> sum(static_cast<size_t>(d)), slack(static_cast<size_t>(d));
+        for (int64_t r = 0; r < n; ++r) {
+          const int64_t part = d % 32 ? 16 : 32;
+          for (int64_t first = 0; first < d; first += part) {
+            auto [low, high] = std::minmax_element(&v[static_cast<size_t>(r * d + first)], &v[static_cast<size_t>(r * d + first)] + part);
+            const double range = type == CacheType::kQ8 ? std::max(-*low, *high) : *high - *low;
+            for (int64_t i = first; i < first + part; ++i) {
+              sum[static_cast<size_t>(i)] += static_cast<double>(v[static_cast<size_t>(r * d + i)]);
+              slack[static_cast<size_t>(i)] += range * step;
+              ASSERT_NEAR(y.row(r)[i], sum[static_cast<size_t>(i)] / static_cast<double>(r + 1), slack[static_cast<size_t>(i)] / static_cast<double>(r + 1)) << d << " row " << r;
+            }
+          }
+        }
+      }
   }
   force_target(before);
 }

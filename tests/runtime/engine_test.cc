@@ -47,6 +47,30 @@ TEST_F(EngineTest, TokensDoNotDependOnCompanyChunksOrPrefixCache) {
   force_target(before);
 }
 
+TEST_F(EngineTest, QuantisedCachesKeepTheContract) {
+  for (CacheType type : {CacheType::kQ8, CacheType::kQ4}) {
+    constexpr int kRequests = 10;
+    EngineOptions options;
+    options.cache = type;
+    std::vector<std::vector<int32_t>> alone;
+    for (int i = 0; i < kRequests; ++i) alone.push_back(ids(Engine(model_, tokenizer_, team_, options).generate(request(i))));
+    options.rows = 11;
+    Engine engine(model_, tokenizer_, team_, options);
+    for (int round = 0; round < 2; ++round) {  // the second finds its prompts in the cache
+      std::vector<std::thread> clients;
+      std::vector<GenerationResult> results(kRequests);
+      for (int i = 0; i < kRequests; ++i) clients.emplace_back([&, i] { results[static_cast<size_t>(i)] = engine.generate(request(i)); });
+      for (auto& client : clients) client.join();
+      int64_t cached = 0;
+      for (size_t i = 0; i < kRequests; ++i) {
+        EXPECT_EQ(ids(results[i]), alone[i]) << i;
+        cached += results[i].cached;
+      }
+      EXPECT_TRUE(!round || cached > 0);
+    }
+  }
+}
+
 TEST_F(EngineTest, ATightCacheServesAllInTurn) {
   EngineOptions options;
   options.cache_bytes = int64_t{10} * 2 * 2 * 2 * 16 * 64 * 2;  // ten pages

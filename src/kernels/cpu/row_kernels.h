@@ -1,12 +1,17 @@
 // Operations on one row of f32, and attention on one block of cached positions. The order of every sum depends on the length alone.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ingot::cpu {
 
 inline constexpr int kCacheBlock = 64;     // positions that one block of the key/value cache holds
 inline constexpr int kAttentionRows = 4;   // query rows that one call takes
+
+// Elements of a cached position that share a scale where the cache holds 8 or 4 bits, and the bytes of a position. REQUIRES: 16 divides d.
+constexpr int64_t cache_part(int64_t d) { return d % 32 ? 16 : 32; }
+constexpr int64_t cache_position_bytes(int bits, int64_t d) { return d * bits / 8 + d / cache_part(d) * (bits == 8 ? 2 : 4); }
 
 struct AdamStep {
   float rate, beta1, beta2, epsilon, decay, bias1, bias2, scale;  // bias: 1 - beta^t; scale: what the gradient is multiplied by
@@ -35,6 +40,11 @@ struct RowKernels {
                      const int* count, float* peak, float* total, float* out, int64_t out_stride);
   void (*attend_f16)(int rows, int64_t d, const float* q, int64_t q_stride, const uint16_t* keys, const uint16_t* values,
                      const int* first, const int* count, float* peak, float* total, float* out, int64_t out_stride);
+  // The same from keys and values of 8 or 4 bits, each 64 cache_position_bytes(bits, d); room: 128 d floats.
+  void (*attend_codes)(int bits, int rows, int64_t d, const float* q, int64_t q_stride, const std::byte* keys, const std::byte* values,
+                       const int* first, const int* count, float* peak, float* total, float* out, int64_t out_stride, float* room);
+  // Writes x [d] as position `at` (0 to 63) of a block of keys or of values.
+  void (*store_codes)(int bits, bool keys, const float* x, int64_t d, int at, std::byte* block);
 
   void (*gelu)(const float* x, float* y, int64_t n);                              // x Phi(x), the normal distribution itself; may be in place
   void (*gelu_times)(const float* gate, const float* up, float* y, int64_t n);    // gelu's tanh approximation of gate, times up

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "kernels/cpu/cache_codes.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/cpu/vector16.h"
 
@@ -277,9 +278,22 @@ void attend(int rows, int64_t d, const float* q, int64_t q_stride, const T* keys
   by_rows[rows - 1](d, q, q_stride, keys, values, first, count, peak, total, out, out_stride);
 }
 
+void attend_codes(int bits, int rows, int64_t d, const float* q, int64_t q_stride, const std::byte* keys, const std::byte* values, const int* first,
+                  const int* count, float* peak, float* total, float* out, int64_t out_stride, float* room) {
+  int lowest = kCacheBlock, longest = 0;
+  for (int r = 0; r < rows; ++r) {
+    if (count[r] <= first[r]) continue;
+    if (first[r] < lowest) lowest = first[r];
+    if (count[r] > longest) longest = count[r];
+  }
+  load_keys(bits, keys, d, kAcross == 1 ? longest : kCacheBlock, room);
+  load_values(bits, values, d, lowest, longest, room + kCacheBlock * d);
+  attend<float>(rows, d, q, q_stride, room, room + kCacheBlock * d, first, count, peak, total, out, out_stride);
+}
+
 constexpr RowKernels kRowKernels = {dot,     add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
                                     exp_minus, silu_times, silu_times_backward, adam, to_bf16, to_f16, attend<float>, attend<uint16_t>,
-                                    gelu, gelu_times, gelu_times_backward};
+                                    attend_codes, store_codes, gelu, gelu_times, gelu_times_backward};
 
 }  // namespace
 }  // namespace ingot::cpu

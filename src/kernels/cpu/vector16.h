@@ -22,6 +22,15 @@ inline F16x zero() { return {_mm512_setzero_ps()}; }
 inline F16x splat(float a) { return {_mm512_set1_ps(a)}; }
 inline F16x load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline F16x load(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
+inline F16x load_bf16(const uint16_t* p) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16))};
+}
+inline F16x load_signed(const uint8_t* p) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))}; }
+inline void load_nibbles(const uint8_t* p, F16x& lower, F16x& upper) {  // of 16 bytes
+  __m512i w = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  lower = {_mm512_cvtepi32_ps(_mm512_and_si512(w, _mm512_set1_epi32(15)))};
+  upper = {_mm512_cvtepi32_ps(_mm512_srli_epi32(w, 4))};
+}
 inline void store(float* p, F16x a) { _mm512_storeu_ps(p, a.v); }
 inline F16x add(F16x a, F16x b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F16x sub(F16x a, F16x b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -47,6 +56,23 @@ inline F16x load(const float* p) { return INGOT_PAIR(_mm256_loadu_ps(p), _mm256_
 inline F16x load(const uint16_t* p) {
   return INGOT_PAIR(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
                     _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8))));
+}
+inline F16x load_bf16(const uint16_t* p) {
+  auto eight = [](const uint16_t* q) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q))), 16));
+  };
+  return INGOT_PAIR(eight(p), eight(p + 8));
+}
+inline F16x load_signed(const uint8_t* p) {
+  auto eight = [](const uint8_t* q) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(q)))); };
+  return INGOT_PAIR(eight(p), eight(p + 8));
+}
+inline void load_nibbles(const uint8_t* p, F16x& lower, F16x& upper) {  // of 16 bytes
+  const __m256i low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  const __m256i high = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)));
+  const __m256i keep = _mm256_set1_epi32(15);
+  lower = INGOT_PAIR(_mm256_cvtepi32_ps(_mm256_and_si256(low, keep)), _mm256_cvtepi32_ps(_mm256_and_si256(high, keep)));
+  upper = INGOT_PAIR(_mm256_cvtepi32_ps(_mm256_srli_epi32(low, 4)), _mm256_cvtepi32_ps(_mm256_srli_epi32(high, 4)));
 }
 inline void store(float* p, F16x a) {
   _mm256_storeu_ps(p, a.v[0]);
@@ -82,6 +108,11 @@ inline F16x zero() { INGOT_LANES(0.0f); }
 inline F16x splat(float a) { INGOT_LANES(a); }
 inline F16x load(const float* p) { INGOT_LANES(p[i]); }
 inline F16x load(const uint16_t* p) { INGOT_LANES(f32_of_f16(p[i])); }
+inline F16x load_bf16(const uint16_t* p) { INGOT_LANES(f32_of_bf16(p[i])); }
+inline F16x load_signed(const uint8_t* p) { INGOT_LANES(static_cast<int8_t>(p[i])); }
+inline void load_nibbles(const uint8_t* p, F16x& lower, F16x& upper) {
+  for (int i = 0; i < 16; ++i) lower.v[i] = static_cast<float>(p[i] & 15), upper.v[i] = static_cast<float>(p[i] >> 4);
+}
 inline void store(float* p, F16x a) { std::memcpy(p, a.v, sizeof a.v); }
 inline F16x add(F16x a, F16x b) { INGOT_LANES(a.v[i] + b.v[i]); }
 inline F16x sub(F16x a, F16x b) { INGOT_LANES(a.v[i] - b.v[i]); }
