@@ -68,15 +68,14 @@ nlohmann::json quantised_rows(const MachineLimits& limits, ThreadTeam& team) {
     std::vector<uint8_t> w(static_cast<size_t>(n * row_bytes(type, k)), 0x21);
     std::string name(element_name(type));
     // In the order that a model's weights are in once it is loaded.
-    std::vector<uint8_t> laid(can_interleave(type) ? static_cast<size_t>(interleaved_bytes(type, n, k)) : 0);
-    const MatmulPart decode{type, w.data(), laid.empty() ? nullptr : laid.data(), n, y.data()};
+    std::vector<uint8_t> laid(static_cast<size_t>(interleaved_bytes(type, n, k)));
+    const MatmulPart decode{type, w.data(), laid.data(), n, y.data()};
     MatmulPart prefill = decode;
     prefill.n = prompt_n;
-    if (!laid.empty())
-      team.run([&](int part, int parts) {
-        const int64_t groups = (n + 15) / 16;
-        interleave_groups(type, w.data(), n, k, groups * part / parts, groups * (part + 1) / parts, laid.data());
-      });
+    team.run([&](int part, int parts) {
+      const int64_t groups = (n + 15) / 16;
+      interleave_groups(type, w.data(), n, k, groups * part / parts, groups * (part + 1) / parts, laid.data());
+    });
     double s = best_seconds([&] { matmul({&decode, 1}, k, x.data(), 1, team); });
     rows.push_back(row(name + " decode", "1x" + std::to_string(n) + "x2048", static_cast<double>(w.size()) / s / 1e9, "GB/s", limits.read_gb_s));
     s = best_seconds([&] { matmul({&prefill, 1}, k, x.data(), prompt, team); });
@@ -109,6 +108,7 @@ void print(const nlohmann::json& report) {
 
 struct BenchOptions {
   ModelBench bench;
+  std::string kv = "f16";
   int threads = 0;
   bool json = false;
 };
@@ -147,10 +147,15 @@ void add_bench(CLI::App& app) {
   command->add_option("--prompt", options->bench.prompt, "Tokens of prefill")->check(CLI::PositiveNumber);
   command->add_option("--decode", options->bench.decode, "Tokens to decode")->check(CLI::PositiveNumber);
   command->add_option("--batch", options->bench.batch, "Sequences decoded together, a list such as 1,16")->delimiter(',')->check(CLI::PositiveNumber);
+  command->add_option("--adapter", options->bench.adapters, "A LoRA adapter (may be repeated): batches are timed through them too")->check(CLI::ExistingPath);
   command->add_option("--rounds", options->bench.rounds, "Times each figure is measured; the median is printed")->check(CLI::PositiveNumber);
+  command->add_option("--kv", options->kv, "What keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_option("--threads", options->threads, "Threads to use")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options->json, "Print one JSON object");
-  command->callback([options] { run(*options); });
+  command->callback([options] {
+    options->bench.cache = cache_type_of_name(options->kv);
+    run(*options);
+  });
 }
 
 }  // namespace ingot

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "models/llama/lora.h"
 #include "runtime/open_model.h"
 
 namespace ingot {
@@ -43,8 +44,8 @@ Memory memory_now() {
 // Sequences in one cache, advanced together.
 class Runner {
  public:
-  Runner(const Llama& model, int64_t positions, int sequences, ThreadTeam& team)
-      : model_(model), cache_(model.make_cache((positions + 64) * sequences, CacheType::kF16)), team_(team), pages_(static_cast<size_t>(sequences)) {
+  Runner(const Llama& model, int64_t positions, int sequences, CacheType type, ThreadTeam& team)
+      : model_(model), cache_(model.make_cache((positions + 64) * sequences, type)), team_(team), pages_(static_cast<size_t>(sequences)) {
     for (auto& list : pages_)
       for (int64_t i = 0; i < positions; i += 64) list.push_back(cache_.take());
   }
@@ -60,10 +61,17 @@ class Runner {
       }
     auto mark = arena_.mark();
     Context c{team_, arena_};
-    Tensor hidden = model_.cached(c, ids_, places_, cache_);
+    Tensor hidden = model_.cached(c, ids_, places_, cache_, adapters_);
     auto last = static_cast<int64_t>(pages_.size());
     if (ends) model_.logits(c, rows == 1 ? hidden : Tensor{hidden.row(hidden.rows - last), nullptr, last, hidden.cols});
     arena_.release(mark);
+  }
+
+  // From here on a sequence goes through one of these; none: through the model alone. REQUIRES: passes of one row a sequence.
+  void use(std::span<const std::shared_ptr<const LoraAdapter>> adapters) {
+    adapters_.clear();
+    const auto all = static_cast<int64_t>(pages_.size()), count = std::min<int64_t>(static_cast<int64_t>(adapters.size()), all);
+    for (int64_t i = 0; i < count; ++i) adapters_.push_back({adapters[static_cast<size_t>(i)].get(), all * i / count, all * (i + 1) / count - all * i / count});
   }
 
   // A prompt of `length` in chunks, as the engine takes it; its last token's logits.
@@ -71,6 +79,7 @@ class Runner {
     for (int64_t at = 0; at < length; at += chunk) pass(at, std::min(chunk, length - at), at + chunk >= length);
   }
   size_t arena_bytes() const { return arena_.capacity_bytes(); }
+  int64_t position_bytes() const { return cache_.page_bytes() / 64; }
   int64_t cache_bytes() const { return cache_.pages() * cache_.page_bytes(); }
 
  private:
@@ -81,6 +90,7 @@ class Runner {
   std::vector<std::vector<int32_t>> pages_;
   std::vector<int32_t> ids_;
   std::vector<RowPlace> places_;
+  std::vector<AdapterRows> adapters_;
 };
 
 constexpr int64_t kChunk = 256;
@@ -97,7 +107,7 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
   if (prompt + decode > c.context)
     bad_input("prompt and decode are " + std::to_string(prompt + decode) + " tokens, the model's context " + std::to_string(c.context), "--prompt", "give smaller numbers");
   const bool integer = model.head().type != ElementType::kF32 && model.head().type != ElementType::kF16 && model.head().type != ElementType::kBF16;
-  Runner one(model, prompt + decode, 1, team);
+  Runner one(model, prompt + decode, 1, bench.cache, team);
   one.pass(0, 1);
   nlohmann::json out;
   out["load_s"] = load;
@@ -114,7 +124,7 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
   }
   // A token needs every weight once from memory (the table one row), and two operations a weight.
   const double bytes = static_cast<double>(model.weight_bytes()) - (c.tied ? 0 : static_cast<double>(c.vocab * row_bytes(model.head().type, c.width)));
-  const double kv = static_cast<double>(2 * c.layers * c.groups * c.head_size * 2) * static_cast<double>(prompt + decode / 2);
+  const double kv = static_cast<double>(one.position_bytes()) * static_cast<double>(prompt + decode / 2);
   const double decode_limit = limits.read_gb_s * 1e9 / (bytes + kv);
   const double ops = 2.0 * static_cast<double>(c.parameters() - c.vocab * c.width * (c.tied ? 1 : 2));
   const double prefill_limit = (integer ? limits.int8_gop_s : limits.f32_gflop_s) * 1e9 / ops;
@@ -125,18 +135,24 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
   out["decode"] = figure(median(rest), decode_limit);
   out["decode"]["tokens"] = decode;
   out["batch"] = nlohmann::json::array();
+  std::vector<std::shared_ptr<const LoraAdapter>> adapters;
+  for (const std::string& path : bench.adapters) adapters.push_back(LoraAdapter::open(path, model));
   for (int sequences : bench.batch) {
-    Runner many(model, prompt + decode, sequences, team);
+    Runner many(model, prompt + decode, sequences, bench.cache, team);
     many.prefill(prompt, std::max<int64_t>(1, kChunk / sequences));
-    std::vector<double> rates;
-    for (int round = 0; round < std::min(3, bench.rounds); ++round) {
-      start = Clock::now();
-      for (int64_t i = 0; i < decode; ++i) many.pass(prompt + i, 1);
-      rates.push_back(static_cast<double>(decode * sequences) / seconds_since(start));
-    }
+    std::vector<double> rates, adapted;
+    for (int round = 0; round < std::min(3, bench.rounds); ++round)
+      for (bool with : {false, true}) {  // turn about, so that a busy neighbour hits both
+        if (with && adapters.empty()) continue;
+        many.use(with ? adapters : decltype(adapters){});
+        start = Clock::now();
+        for (int64_t i = 0; i < decode; ++i) many.pass(prompt + i, 1);
+        (with ? adapted : rates).push_back(static_cast<double>(decode * sequences) / seconds_since(start));
+      }
     const double limit = std::min(limits.read_gb_s * 1e9 * sequences / (bytes + kv * sequences), prefill_limit);
     auto entry = figure(median(rates), limit);
     entry["sequences"] = sequences;
+    if (!adapted.empty()) entry["adapters"] = {{"count", std::min<size_t>(adapters.size(), static_cast<size_t>(sequences))}, {"tokens_per_s", median(adapted)}, {"share_of_plain", median(adapted) / median(rates)}};
     out["batch"].push_back(entry);
   }
   const Memory memory = memory_now();
@@ -155,7 +171,12 @@ void print_model_bench(const nlohmann::json& report) {
   std::printf("\n%-22s %10s %10s %11s\n", "model", "tokens/s", "limit", "share");
   line("prefill " + std::to_string(report["prefill"]["tokens"].get<int64_t>()), report["prefill"]);
   line("decode " + std::to_string(report["decode"]["tokens"].get<int64_t>()), report["decode"]);
-  for (const auto& entry : report["batch"]) line("batch of " + std::to_string(entry["sequences"].get<int>()), entry);
+  for (const auto& entry : report["batch"]) {
+    line("batch of " + std::to_string(entry["sequences"].get<int>()), entry);
+    if (entry.contains("adapters"))
+      std::printf("  %-20s %10.1f %20.0f %% of it\n", (std::to_string(entry["adapters"]["count"].get<int>()) + " adapters").c_str(),
+                  entry["adapters"]["tokens_per_s"].get<double>(), 100 * entry["adapters"]["share_of_plain"].get<double>());
+  }
   std::printf("\nload %.3f s, to the first token of one %.3f s, of the prompt %.3f s\n", report["load_s"].get<double>(),
               report["load_to_first_token_s"].get<double>(), report["time_to_first_token_s"].get<double>());
   const auto& m = report["memory"];

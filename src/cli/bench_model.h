@@ -7,6 +7,7 @@
 
 #include "core/threads.h"
 #include "kernels/machine_limits.h"
+#include "ops/kv_cache.h"
 
 namespace ingot {
 
@@ -15,6 +16,8 @@ struct ModelBench {
   int prompt = 512;        // tokens of prefill
   int decode = 64;         // tokens decoded after it
   int rounds = 5;          // the figures are medians
+  CacheType cache = CacheType::kF16;
+  std::vector<std::string> adapters;  // LoRA: the sequences of a batch are shared out among them, and timed with and without
   std::vector<int> batch;  // numbers of sequences decoded together
 };
 

@@ -54,8 +54,12 @@ void MappedFile::release_before(size_t offset) {
   constexpr size_t kStep = size_t{8} << 20;  // a multiple of any page; a call to the system is worth it no sooner
   const size_t end = std::min(offset, size_) / kStep * kStep;
   if (end <= released_) return;
-  madvise(const_cast<std::byte*>(data_) + released_, end - released_, MADV_DONTNEED);
+  drop(released_, end);
   released_ = end;
+}
+
+void MappedFile::drop(size_t from, size_t to) const {
+  if (from < to) madvise(const_cast<std::byte*>(data_) + from, to - from, MADV_DONTNEED);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

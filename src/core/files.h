@@ -22,8 +22,10 @@ class MappedFile {
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   // Lets go of the memory that holds bytes before `offset`; they are read from the file again if touched.
   void release_before(size_t offset);
+  void release() const { drop(0, size_); }  // all of it
 
  private:
+  void drop(size_t from, size_t to) const;
   const std::byte* data_ = nullptr;  // owns the mapping
   size_t size_ = 0, released_ = 0;
 };

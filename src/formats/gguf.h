@@ -63,6 +63,8 @@ class Gguf {
   const std::string& text(std::string_view key) const;
   std::string text(std::string_view key, std::string otherwise) const;
   const std::string& name() const { return name_; }
+  // Lets go of the memory that holds the file, where it was opened by path; what is touched again is read again.
+  void release_pages() const { file_.release(); }
 
  private:
   void read(std::span<const std::byte> bytes);

@@ -42,6 +42,10 @@ class Safetensors {
   const SafetensorsTensor& tensor(std::string_view name, std::span<const int64_t> shape) const;  // refused unless it has this shape
   std::vector<float> floats(std::string_view name, std::span<const int64_t> shape) const;        // the same, widened from F16 or BF16
   const std::string& name() const { return name_; }
+  // Lets go of the memory that holds the files, where they were opened by path; what is touched again is read again.
+  void release_pages() const {
+    for (const MappedFile& file : files_) file.release();
+  }
 
  private:
   void read(std::span<const std::byte> bytes, const std::string& name);

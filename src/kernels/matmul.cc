@@ -143,6 +143,62 @@ void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, i
   team.run([&job](int, int) { job.work(); });
 }
 
+// Interleaved float weights: each group of 16 rows is read once for all rows of x.
+struct StreamJob {
+  std::span<const MatmulPart> parts;
+  int64_t k, m;
+  const float* x;
+  const cpu::FloatKernels& kernels;
+  int64_t units, grab;
+  std::atomic<int64_t> next{0};
+
+  void work() {
+    for (int64_t first; (first = next.fetch_add(grab, std::memory_order_relaxed)) < units;) {
+      const int64_t last = std::min(units, first + grab);
+      int64_t base = 0;
+      for (const MatmulPart& p : parts) {
+        const int64_t groups = (p.n + cpu::kGroupRows - 1) / cpu::kGroupRows, from = std::max(first, base) - base, to = std::min(last, base + groups) - base;
+        const int64_t at_once = m <= kernels.stream_rows ? grab : 2;
+        for (int64_t g = from; g < to; g += at_once) some(p, g, std::min(to, g + at_once));
+        base += groups;
+      }
+    }
+  }
+
+  void some(const MatmulPart& p, int64_t from, int64_t to) const {
+    const int64_t size = block_bytes(p.type), step = k * cpu::kGroupRows, whole = p.n / cpu::kGroupRows;
+    // Where x has more rows than one pass takes, two groups of this depth (16 KiB) stay in L1 for the next ones.
+    const int64_t depth_max = m <= kernels.stream_rows ? k : 128;
+    alignas(64) float edge[16 * cpu::kGroupRows];
+    for (int64_t k0 = 0; k0 < k; k0 += depth_max) {
+      const int64_t depth = std::min(depth_max, k - k0);
+      for (int64_t i = 0; i < m; i += kernels.stream_rows) {
+        const int rows = static_cast<int>(std::min<int64_t>(kernels.stream_rows, m - i));
+        const float* from_x = x + i * k + k0;
+        auto at = [&](int64_t group) { return static_cast<const uint8_t*>(p.interleaved) + (group * step + k0 * cpu::kGroupRows) * size; };
+        float* y = p.y + i * p.n;
+        if (const int64_t end = std::min(to, whole); from < end)
+          kernels.stream(p.type, at(from), step, static_cast<int>(end - from), rows, depth, from_x, k, y + from * cpu::kGroupRows, p.n, k0 > 0);
+        if (to <= whole) continue;
+        const int64_t first = whole * cpu::kGroupRows;
+        for (int r = 0; r < rows; ++r) std::copy_n(y + r * p.n + first, p.n - first, edge + r * cpu::kGroupRows);
+        kernels.stream(p.type, at(whole), step, 1, rows, depth, from_x, k, edge, cpu::kGroupRows, k0 > 0);
+        for (int r = 0; r < rows; ++r) std::copy_n(edge + r * cpu::kGroupRows, p.n - first, y + r * p.n + first);
+      }
+    }
+  }
+};
+
+void float_stream(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team) {
+  StreamJob job{parts, k, m, x, cpu::float_kernels(), 0, 1};
+  int64_t size = 0;
+  for (const MatmulPart& p : parts) job.units += (p.n + cpu::kGroupRows - 1) / cpu::kGroupRows, size += p.n * k * m;
+  // Groups that one row takes at once are in a grab; with many rows one group is work enough.
+  job.grab = m <= 2 ? std::clamp<int64_t>(job.units / (8 * team.size()) / 4 * 4, 4, 16) : grab_size(job.units, team.size());
+  if (size < 65536) return job.work();
+  team.run([&job](int, int) { job.work(); });
+}
+
 struct FloatJob {
   ElementType type;
   const uint8_t* w;
@@ -213,16 +269,20 @@ void float_matmul(ElementType type, const void* w, int64_t n, int64_t k, const f
 void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team) {
   for (const MatmulPart& p : parts) row_bytes(p.type, k);  // refuses a broken block
   if (m <= 0) return;
-  MatmulPart quantised[kMostParts];
-  size_t count = 0;
+  MatmulPart quantised[kMostParts], floats[kMostParts];
+  size_t count = 0, float_count = 0;
   auto flush = [&] {
     if (count) quant_matmul({quantised, count}, k, x, m, team);
-    count = 0;
+    if (float_count) float_stream({floats, float_count}, k, x, m, team);
+    count = float_count = 0;
   };
   for (const MatmulPart& p : parts) {
     if (p.n <= 0) continue;
     if (k == 0) {
       std::fill_n(p.y, m * p.n, 0.0f);
+    } else if (block_length(p.type) == 1 && p.interleaved) {
+      floats[float_count++] = p;
+      if (float_count == kMostParts) flush();
     } else if (block_length(p.type) == 1) {
       float_matmul(p.type, p.w, p.n, k, x, m, p.y, team);
     } else {
@@ -238,14 +298,31 @@ void matmul(ElementType wtype, const void* w, int64_t n, int64_t k, const float*
   matmul({&part, 1}, k, x, m, team);
 }
 
-bool can_interleave(ElementType type) { return block_length(type) > 1; }
-
 int64_t interleaved_bytes(ElementType type, int64_t n, int64_t k) { return (n + cpu::kGroupRows - 1) / cpu::kGroupRows * cpu::kGroupRows * row_bytes(type, k); }
+
+namespace {
+
+template <class T>
+void interleave_floats(const T* w, int rows, int64_t k, T* out) {
+  for (int64_t p0 = 0; p0 < k; p0 += 16)
+    for (int r = 0; r < cpu::kGroupRows; ++r)
+      for (int64_t p = p0; p < std::min(k, p0 + 16); ++p) out[p * cpu::kGroupRows + r] = r < rows ? w[r * k + p] : T{0};
+}
+
+}  // namespace
 
 void interleave_groups(ElementType type, const void* w, int64_t n, int64_t k, int64_t first, int64_t last, void* out) {
   const int64_t stride = row_bytes(type, k);
   for (int64_t g = first; g < last; ++g) {
     const int64_t row = g * cpu::kGroupRows;
+    if (block_length(type) == 1) {
+      const int rows = static_cast<int>(std::min<int64_t>(cpu::kGroupRows, n - row));
+      const uint8_t* from = static_cast<const uint8_t*>(w) + row * stride;
+      uint8_t* to = static_cast<uint8_t*>(out) + g * stride * cpu::kGroupRows;
+      if (type == ElementType::kF32) interleave_floats(reinterpret_cast<const uint32_t*>(from), rows, k, reinterpret_cast<uint32_t*>(to));
+      else interleave_floats(reinterpret_cast<const uint16_t*>(from), rows, k, reinterpret_cast<uint16_t*>(to));
+      continue;
+    }
     cpu::quant_kernels().interleave(type, static_cast<const uint8_t*>(w) + row * stride, stride, static_cast<int>(std::min<int64_t>(cpu::kGroupRows, n - row)), k,
                                     static_cast<uint8_t*>(out) + g * stride * cpu::kGroupRows);
   }

@@ -26,8 +26,7 @@ struct MatmulPart {
 // Several products of the same x in one go: x is quantised once, and the threads meet once.
 void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team);
 
-// Whether a type has an interleaved form (kernels/cpu/quant_kernels.h), and its bytes.
-bool can_interleave(ElementType type);
+// Every type has an interleaved form: blocks as kernels/cpu/quant_kernels.h has them, floats with element p of 16 rows side by side.
 int64_t interleaved_bytes(ElementType type, int64_t n, int64_t k);
 // Rows [first, last) of W's 16-row groups: group g of `out` holds rows 16g .. 16g+15.
 void interleave_groups(ElementType type, const void* w, int64_t n, int64_t k, int64_t first, int64_t last, void* out);

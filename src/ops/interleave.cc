@@ -16,7 +16,7 @@ constexpr int64_t kGroups = 32;              // groups that a thread takes at on
 
 }  // namespace
 
-void interleave(std::span<Weight* const> weights, ThreadTeam& team) {
+bool interleave(std::span<Weight* const> weights, ThreadTeam& team) {
   struct Piece {
     Weight* weight;
     int64_t at, groups, bytes;
@@ -24,16 +24,16 @@ void interleave(std::span<Weight* const> weights, ThreadTeam& team) {
   std::vector<Piece> pieces;
   int64_t total = 0, jobs = 0;
   for (Weight* w : weights) {
-    if (w->rows < 2 || !can_interleave(w->type) || w->interleaved_rows()) continue;
+    if (w->rows < 2 || w->interleaved_rows()) continue;
     const int64_t bytes = interleaved_bytes(w->type, w->rows, w->cols), groups = (w->rows + 15) / 16;
     pieces.push_back({w, total, groups, bytes});
     total += (bytes + 127) / 128 * 128;
     jobs += (groups + kGroups - 1) / kGroups;
   }
-  if (!total) return;
+  if (!total) return true;
   const auto size = static_cast<size_t>((total + kHuge - 1) / kHuge * kHuge);
   void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) return;
+  if (base == MAP_FAILED) return false;
   madvise(base, size, MADV_HUGEPAGE);
   std::shared_ptr<std::byte> memory(static_cast<std::byte*>(base), [size](std::byte* p) { munmap(p, size); });
   std::atomic<int64_t> next{0};
@@ -55,6 +55,7 @@ void interleave(std::span<Weight* const> weights, ThreadTeam& team) {
     p.weight->interleaved = std::shared_ptr<const std::byte>(memory, memory.get() + p.at);
     p.weight->interleaved_from = p.weight->data;
   }
+  return true;
 }
 
 }  // namespace ingot

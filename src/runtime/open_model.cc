@@ -39,12 +39,16 @@ LanguageModel open_model(const std::string& name) {
     out.model = Llama::load(file);
     out.tokenizer = Tokenizer::from_gguf(*file);
   }
-  auto weights = out.model->weights();
-  std::erase_if(weights, [&](const Weight* w) { return !out.model->config().tied && w->name == "token_embd.weight"; });  // only looked up
-  interleave(weights, default_team());
+  arrange_weights(*out.model);
   out.chat_template = out.tokenizer->chat_template;
   out.ends = out.tokenizer->ends;
   return out;
+}
+
+void arrange_weights(Llama& model) {
+  auto weights = model.weights();
+  std::erase_if(weights, [&](const Weight* w) { return !model.config().tied && w->name == "token_embd.weight"; });  // only looked up
+  if (interleave(weights, default_team())) model.release_pages();
 }
 
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling) {
@@ -54,7 +58,12 @@ std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::op
     settings = read_sentence_settings(path);
     if (pooling) settings.pooling = *pooling;
     const HfConfig config = HfConfig::open(path / "config.json");
-    if (is_bert(config)) return make_sentence_encoder(Bert::load(config, Safetensors::open(path)), Tokenizer::from_folder(path), settings);
+    if (is_bert(config)) {
+      auto files = Safetensors::open(path);
+      auto bert = Bert::load(config, files);
+      if (interleave(bert->matrices(), default_team())) files->release_pages();
+      return make_sentence_encoder(std::move(bert), Tokenizer::from_folder(path), settings);
+    }
   }
   auto language = open_model(name);
   return make_llama_encoder(language.model, language.tokenizer, language.model->fingerprint(), pooling.value_or(settings.pooling));

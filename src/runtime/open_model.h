@@ -26,6 +26,8 @@ struct LanguageModel {
 // was pulled. Throws Error (input) saying what to do.
 std::filesystem::path find_model(const std::string& name);
 LanguageModel open_model(const std::string& name);
+// What open_model does to a model's weights (ops/interleave.h), for those that were loaded otherwise.
+void arrange_weights(Llama& model);
 
 // A sentence encoder's folder, or any language model read as one. Without a pooling: as the folder says, else the mean.
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling = {});

@@ -43,7 +43,9 @@ std::shared_ptr<const SharedBase> shared(std::string hash, std::string name, fs:
   if (auto known = by_hash[hash].lock()) return known;
   auto file = Gguf::parse(bytes, name, owner);
   auto made = std::make_shared<SharedBase>();
-  made->model = Llama::load(file);
+  auto model = Llama::load(file);
+  arrange_weights(*model);
+  made->model = std::move(model);
   made->tokenizer = Tokenizer::from_gguf(*file);
   made->sha256 = hash;
   made->name = std::move(name);
@@ -61,7 +63,9 @@ std::shared_ptr<const SharedBase> open_shared_base(const std::string& name) {
   if (!fs::is_regular_file(path))
     bad_input("the base is a folder", path.string(), "an AI refers to one file: write it as GGUF first with: ingot quantize " + name + " FILE.gguf Q8_0");
   auto file = std::make_shared<MappedFile>(path);
-  return shared(hash_of(path, file->bytes()), name, path, file->bytes(), file);
+  auto base = shared(hash_of(path, file->bytes()), name, path, file->bytes(), file);
+  file->release();
+  return base;
 }
 
 std::shared_ptr<const SharedBase> base_of(const std::shared_ptr<const Archive>& archive) {

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "tensor/element_type.h"
+
 namespace ingot::cpu {
 
 struct FloatKernels {
@@ -19,6 +21,11 @@ struct FloatKernels {
 
   void (*from_f16)(const uint16_t* src, float* dst, int64_t n);
   void (*from_bf16)(const uint16_t* src, float* dst, int64_t n);
+
+  // y[rows, 16 groups] = (go_on ? y : 0) + x[rows, k] times interleaved weights (matmul.h): a group's element p at w + 16 p, the next
+  // group `step` elements on. 1 <= rows <= stream_rows. The chain is the tile's.
+  int stream_rows;
+  void (*stream)(ElementType type, const void* w, int64_t step, int groups, int rows, int64_t k, const float* x, int64_t ldx, float* y, int64_t ldy, bool go_on);
 };
 
 const FloatKernels& float_kernels_generic();

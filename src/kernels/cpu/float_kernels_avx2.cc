@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/cpu/float_kernels.h"
+#include "kernels/cpu/float_stream.h"
 
 namespace ingot::cpu {
 namespace {
@@ -112,7 +113,7 @@ void from_bf16(const uint16_t* src, float* dst, int64_t n) {
 }  // namespace
 
 const FloatKernels& float_kernels_avx2() {
-  static constexpr FloatKernels kernels = {kRows, kColumns, tile, pack_rows, pack_columns, from_f16, from_bf16};
+  static constexpr FloatKernels kernels = {kRows, kColumns, tile, pack_rows, pack_columns, from_f16, from_bf16, kStreamedRows, stream};
   return kernels;
 }
 

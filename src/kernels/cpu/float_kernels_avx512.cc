@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernels/cpu/float_kernels.h"
+#include "kernels/cpu/float_stream.h"
 #include "kernels/cpu/transpose_avx512.h"
 
 namespace ingot::cpu {
@@ -100,7 +101,7 @@ void from_bf16(const uint16_t* src, float* dst, int64_t n) {
 }  // namespace
 
 const FloatKernels& float_kernels_avx512() {
-  static constexpr FloatKernels kernels = {kRows, kColumns, tile, pack_rows, pack_columns, from_f16, from_bf16};
+  static constexpr FloatKernels kernels = {kRows, kColumns, tile, pack_rows, pack_columns, from_f16, from_bf16, kStreamedRows, stream};
   return kernels;
 }
 

@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "kernels/cpu/float_kernels.h"
+#include "kernels/cpu/float_stream.h"
 #include "kernels/target.h"
 #include "tensor/element_type.h"
 
@@ -40,7 +41,7 @@ void from_bf16(const uint16_t* src, float* dst, int64_t n) {
 }  // namespace
 
 const FloatKernels& float_kernels_generic() {
-  static constexpr FloatKernels kernels = {kRows, kColumns, tile, pack_rows, pack_columns, from_f16, from_bf16};
+  static constexpr FloatKernels kernels = {kRows, kColumns, tile, pack_rows, pack_columns, from_f16, from_bf16, kStreamedRows, stream};
   return kernels;
 }
 

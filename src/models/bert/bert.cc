@@ -14,7 +14,7 @@ bool is_bert(const HfConfig& config) {
   return type == "bert" || type == "roberta" || type == "xlm-roberta" || type == "camembert";
 }
 
-std::shared_ptr<const Bert> Bert::load(const HfConfig& file, std::shared_ptr<const Safetensors> weights) {
+std::shared_ptr<Bert> Bert::load(const HfConfig& file, std::shared_ptr<const Safetensors> weights) {
   auto model = std::make_shared<Bert>();
   BertConfig& c = model->config_;
   if (!is_bert(file)) file.refuse("the model_type is \"" + file.text("model_type", "") + "\", expected bert or roberta");
@@ -68,6 +68,12 @@ std::shared_ptr<const Bert> Bert::load(const HfConfig& file, std::shared_ptr<con
   return model;
 }
 
+std::vector<Weight*> Bert::matrices() {
+  std::vector<Weight*> all;
+  for (BertLayer& l : layers_) all.insert(all.end(), {&l.query, &l.key, &l.value, &l.output, &l.up, &l.down});
+  return all;
+}
+
 std::string Bert::fingerprint() const {
   std::string all;
   for (const SafetensorsTensor& t : files_->tensors()) all += t.name + hex(sha256({t.data, static_cast<size_t>(t.bytes)}));
@@ -91,7 +97,7 @@ Tensor Bert::hidden(const Context& c, std::span<const int32_t> ids, std::span<co
   Tensor x = add(c, add(c, embed(c, words_, ids), embed(c, types_, types)), embed(c, positions_, positions));
   x = layer_norm(c, x, norm_, norm_bias_, eps);
   for (const BertLayer& l : layers_) {
-    Tensor q = linear(c, x, l.query, l.query_bias), k = linear(c, x, l.key, l.key_bias), v = linear(c, x, l.value, l.value_bias);
+    auto [q, k, v] = linears(c, x, {{l.query, l.query_bias}, {l.key, l.key_bias}, {l.value, l.value_bias}});
     Tensor a = attend_whole(c, q, k, v, head_size, lengths, scale);
     x = layer_norm(c, add(c, linear(c, a, l.output, l.output_bias), x), l.attention_norm, l.attention_norm_bias, eps);
     Tensor h = linear(c, x, l.up, l.up_bias);

@@ -31,13 +31,14 @@ struct BertLayer {
 class Bert {
  public:
   // config.json and its weights. Throws Error (input) naming the key or tensor that is missing or misshapen.
-  static std::shared_ptr<const Bert> load(const HfConfig& config, std::shared_ptr<const Safetensors> weights);
+  static std::shared_ptr<Bert> load(const HfConfig& config, std::shared_ptr<const Safetensors> weights);
 
   // Sequences one after the other, lengths[i] tokens each -> [n, width], the last hidden states. A row depends on its own
   // sequence alone.
   Tensor hidden(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> lengths) const;
 
   const BertConfig& config() const { return config_; }
+  std::vector<Weight*> matrices();  // those of products
   std::string fingerprint() const;  // of all weights; reads them
 
  private:

@@ -96,6 +96,7 @@ class Llama {
   const LlamaLayer& layer(int64_t i) const { return layers_[static_cast<size_t>(i)]; }
   Rope rope_of(int64_t layer) const;
   const std::shared_ptr<const Gguf>& file() const { return file_; }  // null unless it came from one
+  void release_pages() const;      // the stored weights leave memory until they are touched
   std::vector<Weight*> weights();  // all that are present, in a fixed order
   int64_t weight_bytes() const;
   std::string fingerprint() const;  // of all weights; reads them

@@ -198,6 +198,11 @@ std::shared_ptr<Llama> Llama::load(const HfConfig& file, std::shared_ptr<const S
   return model;
 }
 
+void Llama::release_pages() const {
+  if (file_) file_->release_pages();
+  if (folder_) folder_->release_pages();
+}
+
 void Llama::set_rope(const Weight& factors) {
   inverse_frequency_ = config_.rope_scaling.inverse_frequencies(config_.rope_base, config_.rope_dims);
   if (factors)  // llama3's scaling, as GGUF's converters store it
