@@ -9,6 +9,7 @@ for the reference as Python does. Seconds are the processor's, so that other wor
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -103,7 +104,12 @@ def reference(path):
         f = gguf_fields(path)
         if f["model"] == "llama":
             s = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(f))
-            return s.encode, "sentencepiece"
+            if f.get("add_space_prefix", True):
+                return s.encode, "sentencepiece"
+            # Control tokens that stand in a text are themselves, as transformers and llama.cpp read them; sentencepiece spells them out.
+            ids = {t: i for i, (t, k) in enumerate(zip(f["tokens"], f["token_type"])) if k in (2, 3) and t}
+            split = re.compile("(" + "|".join(re.escape(t) for t in sorted(ids, key=len, reverse=True)) + ")")
+            return lambda text: [i for at, part in enumerate(split.split(text)) for i in ([ids[part]] if at % 2 else s.encode(part))], "sentencepiece"
         t = word_piece_tokenizer(f) if f["model"] == "bert" else byte_level_tokenizer(f)
     return lambda text: t.encode(text, add_special_tokens=False).ids, "tokenizers"
 

@@ -170,6 +170,50 @@ TEST(Tokenizer, RefusesByName) {
   EXPECT_THROW(Tokenizer::from_sentence_piece("", "empty"), Error);
 }
 
+TEST(Tokenizer, BoundsHostileSteps) {
+  const Json small = named("gemma")["json"];
+  auto json_with = [&](const char* key, const char* list, const Json& step, int count) {
+    Json json = small;
+    json[key] = {{"type", "Sequence"}, {list, Json::array()}};
+    for (int i = 0; i < count; ++i) json[key][list].push_back(step);
+    return json.dump();
+  };
+  // Each step makes a thousand letters of one: the third passes what a text may grow to, and nothing near 1000^8 is ever made.
+  const Json grows = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1000, 'a')}};
+  const auto hostile = Tokenizer::from_json(json_with("normalizer", "normalizers", grows, 8), "grows");
+  EXPECT_THROW(hostile->encode("aaaa"), Error);
+  EXPECT_FALSE(hostile->encode("bcde").empty());
+  // Cuts call one another: their number is bounded.
+  EXPECT_THAT(refusal_of(json_with("pre_tokenizer", "pretokenizers", {{"type", "Whitespace"}}, 1000)), HasSubstr("more than 32 steps"));
+  Json nested = {{"type", "Whitespace"}};
+  for (int i = 0; i < 100; ++i) nested = {{"type", "Sequence"}, {"pretokenizers", Json::array({nested})}};
+  Json json = small;
+  json["pre_tokenizer"] = nested;
+  EXPECT_THAT(refusal_of(json.dump()), HasSubstr("Sequence"));
+}
+
+// The user's own pieces stand in GGUF with plain spaces (Gemma's runs of spaces); they are found before merges are tried, the longest first.
+TEST(Tokenizer, RunsOfSpacesInGgufAreThePiecesOfTheirOwn) {
+  GgufWriter writer;
+  const std::vector<std::string> tokens = {"<unk>", "<s>", "</s>", "\xe2\x96\x81", "a", "b", "  ", "    ", "\xe2\x96\x81" "b", "\n\n"};
+  writer.set("tokenizer.ggml.model", GgufValue::text("llama"));
+  writer.set("tokenizer.ggml.tokens", GgufValue::texts(tokens));
+  writer.set("tokenizer.ggml.scores", {GgufType::kArray, GgufType::kF32, std::vector<double>{0, 0, 0, -9, -5, -6, -1000, -1000, -1, -1000}});
+  writer.set("tokenizer.ggml.token_type", GgufValue::i32s({2, 3, 3, 1, 1, 1, 4, 4, 1, 4}));
+  writer.set("tokenizer.ggml.add_space_prefix", GgufValue::boolean(false));
+  const std::string bytes = writer.bytes();
+  const auto tokenizer = Tokenizer::from_gguf(*Gguf::parse(std::as_bytes(std::span(bytes)), "runs"));
+  auto ids = [&](const char* text) { return tokenizer->encode(text, true, false); };
+  EXPECT_EQ(ids("a b"), (Ids{4, 8}));
+  EXPECT_EQ(ids("a  b"), (Ids{4, 6, 5}));
+  EXPECT_EQ(ids("a   b"), (Ids{4, 6, 8}));
+  EXPECT_EQ(ids("a    b"), (Ids{4, 7, 5}));
+  EXPECT_EQ(ids("a      b"), (Ids{4, 7, 6, 5}));
+  EXPECT_EQ(ids("a\n\nb"), (Ids{4, 9, 5}));
+  EXPECT_EQ(tokenizer->decode(ids("a       b"), true), "a       b");
+  EXPECT_EQ(through_gguf(*tokenizer)->encode("a     b\n\n  a", true, false), ids("a     b\n\n  a"));
+}
+
 TEST(Tokenizer, ReadsAFolder) {
   namespace fs = std::filesystem;
   const fs::path folder = fs::path(testing::TempDir()) / "tokenizer_folder";
