@@ -110,16 +110,19 @@ def classifier_data(path):
 def build(ingot, work, made):
     """The triage AI of the demo's sample and a classifier with rails; kept in `made` if given."""
     triage, bank = made / "triage.ingot", made / "bank.ingot"
+    def run(*words):
+        done = subprocess.run([ingot, *map(str, words)], cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"ingot {words[0]} failed:\n{done.stderr[-2000:]}")
+
     if not triage.exists():
-        subprocess.run([ingot, "build", "recipes/triage", "--source", "jsonl:recipes/triage/sample.jsonl", "-o", triage], cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run("build", "recipes/triage", "--source", "jsonl:recipes/triage/sample.jsonl", "-o", work / "triage.ingot")
         (work / "seed").write_bytes(os.urandom(32))
-        subprocess.run([ingot, "pack", triage, "--sign", work / "seed", "-o", work / "signed.ingot"], check=True, stdout=subprocess.DEVNULL)
-        shutil.move(work / "signed.ingot", triage)
+        run("pack", work / "triage.ingot", "--sign", work / "seed", "-o", triage)
     if not bank.exists():
         classifier_data(work / "bank.csv")
-        subprocess.run([ingot, "build", "recipes/classify", "--source", f"csv:{work}/bank.csv", "--map", "text=text,label=label", "--set", "name=bank", "--set",
-                        "purpose=answers questions about accounts, cards and payments", "--set", "guard.private_data=mask", "--set", "guard.injection=block", "-o", bank],
-                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run("build", "recipes/classify", "--source", f"csv:{work}/bank.csv", "--map", "text=text,label=label", "--set", "name=bank", "--set",
+            "purpose=answers questions about accounts, cards and payments", "--set", "guard.private_data=mask", "--set", "guard.injection=block", "-o", bank)
     return triage, bank
 
 
@@ -315,13 +318,16 @@ def rails(visit, shots):
     said = page.locator(".verdict .pill").all_inner_texts()
     expect(where, len(said) == 4 and said[0] != said[1], f"verdicts: {said}")
     visit.look("rails_verdicts", shots)
+    page.locator("section.card form textarea").first.fill("what is the balance of my savings account\nI need help with money\nhello\ncan I have one too\nmy daughter needs a card")
     page.locator("section.card form button.primary").click()
     page.wait_for_selector(".slider input")
     page.locator(".slider input").evaluate("(e) => e.scrollIntoView({block: 'center'})")
-    before = page.locator(".big-numbers").inner_text()
-    page.locator(".slider input").fill("6.9")
-    page.wait_for_timeout(100)
-    expect(where, page.locator(".big-numbers").inner_text() != before, "the slider moves nothing")
+    figures = []
+    for end in ("-9.2", "9.2", "0"):
+        page.locator(".slider input").fill(end)
+        page.wait_for_timeout(100)
+        figures.append(page.locator(".big-numbers").inner_text())
+    expect(where, figures[0] != figures[1], "the slider moves nothing")
     visit.look("rails_curve", shots)
 
 
@@ -360,9 +366,9 @@ def keys(browser, ingot, files, shots, work):
                 secret = page.locator(".secret code").inner_text()
                 visit.look("keys_first", shots)
                 visit.allowed = {401}
-                page.reload()
-                page.wait_for_timeout(300)
-                expect("keys", "key" in page.inner_text("body").lower() and page.locator("nav").count() == 0, "without the key the console opens")
+                page.locator('nav a[data-place="live"]').click()
+                page.wait_for_selector(".key-banner:not([hidden])")
+                visit.look("keys_asked", shots)
                 visit.close()
                 expect("keys", status(f"{url}/") == 401 and status(f"{url}/console/console.js") == 401 and status(f"{url}/", secret) == 200, "a key does not open the console, or none does")
                 visit = Visit(browser, url, size, theme, language, key=secret)
@@ -439,7 +445,7 @@ def main():
     wanted = lambda name: not options.only or name in options.only
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, contextlib.ExitStack() as stack:
         work = pathlib.Path(folder)
-        made = options.made or work
+        made = (options.made or work).resolve()
         made.mkdir(parents=True, exist_ok=True)
         files = [] if options.url else [options.model, *build(options.ingot, work, made)]
         url = options.url or stack.enter_context(service(options.ingot, files, work / "data"))

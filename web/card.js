@@ -64,7 +64,7 @@ function curves(report) {
   if (e.learning?.length > 1) {
     const series = [["top1", "a"], ["top5", "b"]].map(([key, tone]) => ({name: t("card.top", {count: key.slice(3)}), tone, points: e.learning.map((one) => [one.records, one.engineer[key]])}));
     const most = Math.max(...e.learning.map((one) => one.records));
-    const plot = frame({width: 360, height: 330, left: 50, title: t("card.learning"), x: {least: 0, most, show: (value) => number(value), label: t("card.records")}, y: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: (value) => percent(value, 0)}});
+    const plot = frame({width: 380, height: 340, left: 54, right: 24, title: t("card.learning"), x: {least: 0, most, show: (value) => number(value), label: t("card.records")}, y: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: (value) => percent(value, 0)}});
     out.push(section("card-learning", t("card.learning"), h("p", {class: "note"}, t("card.learning_note")), h("div", {class: "plot-place"}, lines(plot, series, {marks: true})), legend(series)));
   }
   return out.length ? h("div", {class: "columns"}, out) : null;

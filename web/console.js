@@ -1,4 +1,5 @@
 // The shell: navigation, theme, language, and the page that the address names.
+import {get} from "./api.js";
 import {h, icon, iconButton, replace, say, select} from "./dom.js";
 import {keep, kept} from "./keep.js";
 import {chooseLanguage, language, languageName, languages, t} from "./words.js";
@@ -47,6 +48,7 @@ async function show(focus = true) {
     leave = ends ?? leave;
     replace(main, body);
   } catch (error) {
+    if (error.status === undefined) get("/v1/version").catch(() => {});  // a page that does not load may lack the key: then it is asked for
     if (mine === turn) replace(main, h("div", {class: "page"}, h("h1", {}, t(`nav.${place}`)), trouble(error, show)));
   }
   if (!focus) return;

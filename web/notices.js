@@ -2,9 +2,12 @@
 import {h, icon} from "./dom.js";
 import {t} from "./words.js";
 
+// A page's file that did not come.
+const lost = (error) => /dynamically imported|module script|Importing a module/i.test(error.message);
+
 // In the reader's words where the cause is known, else in the service's.
 export function wordsOf(error) {
-  if (error.code === "unreachable") return t("trouble.unreachable");
+  if (error.code === "unreachable" || lost(error)) return t("trouble.unreachable");
   if (error.status === 401) return t("trouble.key");
   if (error.status === 403) return `${t("trouble.scope")} ${error.message}`;
   if (error.status === 429 || (error.status === 503 && error.retryAfter)) return `${error.message}. ${t("trouble.later", {seconds: error.retryAfter || 1})}`;
@@ -12,7 +15,7 @@ export function wordsOf(error) {
 }
 
 export function trouble(error, again) {
-  if (!error.status && error.code !== "unreachable") console.error(error);
+  if (error.status === undefined && !lost(error)) console.error(error);  // a fault of ours
   return h("div", {class: "notice bad", role: "alert"}, icon("warn"), h("p", {}, wordsOf(error)),
     again ? h("button", {type: "button", onClick: () => again()}, t("trouble.again")) : null);
 }

@@ -49,7 +49,7 @@ export const legend = (series) => h("ul", {class: "legend"}, series.map(({name, 
 
 // How often it was right when it was so sure: bins of {confidence, right, cases}.
 export function calibration(bins, words) {
-  const plot = frame({width: 360, height: 330, left: 50, title: words.title, x: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: words.percent, label: words.said}, y: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: words.percent, label: words.was}});
+  const plot = frame({width: 380, height: 340, left: 68, right: 24, title: words.title, x: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: words.percent, label: words.said}, y: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: words.percent, label: words.was}});
   plot.svg.append(s("line", {class: "ideal", x1: plot.across(0), y1: plot.down(0), x2: plot.across(1), y2: plot.down(1)}));
   const most = Math.max(...bins.map((bin) => bin.cases));
   lines(plot, [{tone: "a", points: bins.map((bin) => [bin.confidence, bin.right])}]);

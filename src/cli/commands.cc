@@ -16,7 +16,6 @@ void add_detokenize(CLI::App& app);
 void add_distil(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
-void add_fly(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
 void add_imatrix(CLI::App& app);
@@ -58,7 +57,6 @@ CommandList commands() {
       add_distil,
       add_embed,
       add_evaluate,
-      add_fly,
       add_generate,
       add_guard,
       add_imatrix,

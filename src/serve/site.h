@@ -9,23 +9,6 @@
 
 namespace ingot {
 
-// [flywheel]: how AIs learn from use here.
-struct FlywheelSite {
-  bool turn = true;          // turns begin by themselves, as the recipe says (serve.flywheel, serve.turn_after)
-  double every_hours = 0;    // and after this time, where there is anything new; 0: by the amount of feedback alone
-  double minutes = 60;       // that a turn may take
-  int64_t memory_mib = 0;    // that a turn may take; 0: any
-  int64_t nice = 19;         // of a turn: 0 as the service itself, 19 only what nobody else wants
-  int64_t burst = 200;       // records of one source within a minute that are held for a look; 0: none are
-  int64_t days = 0;          // that feedback is kept; 0: without end
-  struct Source {
-    std::string name;        // of a key, or "local" for those who need none
-    bool consent = true;     // may be learnt from
-    int64_t days = 0;
-  };
-  std::vector<Source> sources;
-};
-
 struct Site {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;
@@ -40,8 +23,6 @@ struct Site {
   bool log_requests = false;         // questions and answers
   int64_t log_days = 30;             // 0: without end
   bool log_redact = true;            // private data is taken out before anything is written
-
-  FlywheelSite flywheel;
 
   bool tls() const { return !certificate.empty(); }
 };

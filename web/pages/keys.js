@@ -6,6 +6,7 @@ import {day, number, t} from "../words.js";
 import {table} from "../card.js";
 
 const kScopes = ["infer", "read", "feedback", "chat", "embed", "classify", "admin"];
+const kUsual = ["infer", "read", "feedback"];  // of a person: ask, look, correct
 
 function limits(key) {
   const said = [];
@@ -49,7 +50,7 @@ export async function page(body) {
     }
   }
 
-  const boxes = Object.fromEntries(kScopes.map((scope) => [scope, h("input", {type: "checkbox", checked: scope === "infer" || scope === "read"})]));
+  const boxes = Object.fromEntries(kScopes.map((scope) => [scope, h("input", {type: "checkbox", checked: kUsual.includes(scope)})]));
   const name = h("input", {type: "text", required: true, maxlength: "100", autocomplete: "off"}), rate = h("input", {type: "number", min: "1", inputmode: "numeric"}), quota = h("input", {type: "number", min: "1", inputmode: "numeric"});
   const days = h("input", {type: "number", min: "1", max: "100000", inputmode: "numeric"}), priority = h("input", {type: "number", min: "-100", max: "100", value: "0"});
   const warning = h("div", {hidden: true}, notice("warn", h("p", {}, t("keys.first"))));
@@ -66,16 +67,19 @@ export async function page(body) {
         if (await copyText(key.key)) replace(copy, icon("check"), t("chat.copied"));
       }}, icon("copy"), t("chat.copy"));
       replace(made, notice("good", h("p", {}, t("keys.made", {name: key.name})), h("div", {class: "secret"}, h("code", {}, key.key), copy), h("p", {class: "note"}, t("keys.once")), wasFirst ? h("p", {}, t("keys.now_asked")) : null));
-      form.reset();
-      name.value = "";
+      for (const input of [name, rate, quota, days]) input.value = "";
+      priority.value = "0";
+      for (const scope of kScopes) boxes[scope].checked = kUsual.includes(scope);
+      warning.hidden = true;
       if (!wasFirst) await refresh();
+      made.scrollIntoView({block: "center"});
     } catch (error) {
       replace(made, trouble(error));
     }
-  }}, warning, h("div", {class: "columns"}, field(t("keys.name"), name, t("keys.name_note")), field(t("keys.rate"), rate, t("keys.empty_none")), field(t("keys.quota"), quota, t("keys.empty_none")), field(t("keys.days"), days, t("keys.empty_never")), field(t("keys.priority"), priority, t("keys.priority_note"))),
+  }}, warning, h("div", {class: "columns narrow"}, field(t("keys.name"), name, t("keys.name_note")), field(t("keys.rate"), rate, t("keys.empty_none")), field(t("keys.quota"), quota, t("keys.empty_none")), field(t("keys.days"), days, t("keys.empty_never")), field(t("keys.priority"), priority, t("keys.priority_note"))),
   h("fieldset", {}, h("legend", {}, t("keys.scopes")), h("div", {class: "checks"}, kScopes.map((scope) => h("label", {title: t(`scope.${scope}`)}, boxes[scope], h("span", {}, scope, " ", h("small", {}, t(`scope.${scope}`))))))), h("div", {class: "row end"}, h("button", {class: "primary"}, icon("add"), t("keys.make"))));
 
-  body.append(h("header", {class: "page-head"}, h("div", {}, h("h1", {}, t("nav.keys")), h("p", {class: "lead"}, t("keys.lead")))), made, h("section", {class: "card", "aria-label": t("nav.keys")}, list),
-    h("section", {class: "card", "aria-labelledby": "new-key"}, h("h2", {id: "new-key"}, t("keys.new")), form));
+  body.append(h("header", {class: "page-head"}, h("div", {}, h("h1", {}, t("nav.keys")), h("p", {class: "lead"}, t("keys.lead")))), h("section", {class: "card", "aria-label": t("nav.keys")}, list),
+    h("section", {class: "card", "aria-labelledby": "new-key"}, h("h2", {id: "new-key"}, t("keys.new")), form, made));
   await refresh();
 }

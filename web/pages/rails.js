@@ -19,7 +19,7 @@ function verdict(one, text) {
 }
 
 // Log-odds spread the ends, where thresholds lie.
-const kEdge = 0.001;
+const kEdge = 0.0001;
 const odds = (p) => Math.log(Math.min(1 - kEdge, Math.max(kEdge, p)) / (1 - Math.min(1 - kEdge, Math.max(kEdge, p))));
 const chance = (x) => 1 / (1 + Math.exp(-x));
 
@@ -40,7 +40,7 @@ function curve(host, on, off, packed) {
     const threshold = chance(Number(slider.value));
     shown.textContent = number(threshold, 3);
     slider.setAttribute("aria-valuetext", shown.textContent);
-    const plot = frame({width: 640, height: 300, title: t("rails.curve"), x: {least: -reach, most: reach, ticks: [0.01, 0.1, 0.5, 0.9, 0.99].map(odds), show: (x) => number(chance(x), 2), label: t("rails.threshold")}, y: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: (value) => percent(value, 0)}});
+    const plot = frame({width: 640, height: 300, title: t("rails.curve"), x: {least: -reach, most: reach, ticks: [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999].map(odds), show: (x) => String(Number(chance(x).toFixed(3))), label: t("rails.threshold")}, y: {least: 0, most: 1, ticks: [0, 0.25, 0.5, 0.75, 1], show: (value) => percent(value, 0)}});
     lines(plot, series);
     for (const [at, tone] of [[odds(packed), "ideal"], [Number(slider.value), "mark"]]) {
       const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
