@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "core/error.h"
+#include "text/written_specials.h"
 
 namespace ingot {
 namespace {
@@ -34,8 +35,12 @@ GenerationResult ChatSession::say(const std::string& text, Generation request, c
   messages_.push_back({{"role", "user"}, {"content", text}});
   try {
     const Tokenizer& tokenizer = *language_.tokenizer;
-    const nlohmann::ordered_json variables = {{"messages", messages_}, {"add_generation_prompt", true}, {"bos_token", token_text(tokenizer, tokenizer.bos)}, {"eos_token", token_text(tokenizer, tokenizer.eos)}};
-    request.prompt = tokenizer.encode(template_->render(variables, std::time(nullptr)), true, false);  // the template writes its own beginning
+    nlohmann::ordered_json variables = {{"messages", messages_}};
+    const WrittenSpecials specials(tokenizer, variables);
+    specials.mark(variables);
+    variables.update({{"add_generation_prompt", true}, {"bos_token", token_text(tokenizer, tokenizer.bos)}, {"eos_token", token_text(tokenizer, tokenizer.eos)}});
+    const PromptText prompt = specials.take_out(template_->render(variables, std::time(nullptr)));
+    request.prompt = tokenizer.encode_prompt(prompt.text, prompt.written);  // the template writes its own beginning
     const auto length = static_cast<int64_t>(request.prompt.size());
     if (length >= context()) bad_input("the conversation has " + std::to_string(length) + " tokens, the model's context " + std::to_string(context()), "chat", "begin a new one (/new)");
     request.limit = std::min(request.limit, context() - length);

@@ -22,6 +22,14 @@ AddedMatcher::AddedMatcher(const std::vector<AddedToken>& added, const std::vect
   trie_ = ByteTrie(std::move(entries));
 }
 
+void AddedMatcher::find_special(std::string_view text, std::vector<size_t>& places) const {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (!trie_.starts(static_cast<unsigned char>(text[i]))) continue;
+    const int32_t which = trie_.longest(text.substr(i)).second;
+    if (which >= 0 && added_[static_cast<size_t>(which)].special) places.push_back(i);
+  }
+}
+
 bool AddedMatcher::inside_word(std::string_view text, size_t begin, size_t end) {
   return (begin > 0 && is_word_character(utf8_at(text, character_before(text, begin)).code)) ||
          (end < text.size() && is_word_character(utf8_at(text, end).code));

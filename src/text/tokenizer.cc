@@ -148,7 +148,23 @@ int32_t Tokenizer::find(std::string_view piece) const {
   return parts_->vocab.find(piece);
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view raw, bool parse_special, bool add_special) const {
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special, bool add_special) const {
+  return encode_parts(text, parse_special, add_special, {});
+}
+
+std::vector<int32_t> Tokenizer::encode_prompt(std::string_view text, std::span<const size_t> written) const {
+  return encode_parts(text, true, false, written);
+}
+
+std::vector<size_t> Tokenizer::special_places(std::string_view text) const {
+  std::vector<size_t> places;
+  raw_added_->find_special(text, places);
+  normalized_added_->find_special(text, places);
+  std::sort(places.begin(), places.end());
+  return places;
+}
+
+std::vector<int32_t> Tokenizer::encode_parts(std::string_view raw, bool parse_special, bool add_special, std::span<const size_t> written) const {
   if (raw.size() > kMostText)
     bad_input("the text has " + std::to_string(raw.size()) + " bytes, more than " + std::to_string(kMostText), "tokenizer", "give it in parts");
   std::string repaired;
@@ -177,9 +193,13 @@ std::vector<int32_t> Tokenizer::encode(std::string_view raw, bool parse_special,
       for (const NormalizeStep& step : parts_->normalize) step(buffer, at_start);
       prepared = buffer;
     }
-    normalized_added_->split(prepared, parse_special,
+    // Normalization moves offsets: where something was written out, nothing of the part is special.
+    const auto from = static_cast<size_t>(part.data() - text.data());
+    const auto first = std::lower_bound(written.begin(), written.end(), from);
+    const bool special = parse_special && (first == written.end() || *first >= from + part.size());
+    normalized_added_->split(prepared, special,
                              [&](std::string_view s) { cut(parts_->cuts, s, at_start && s.data() == prepared.data(), piece); }, token);
-  }, token);
+  }, token, written);
   if (add_special) {
     if (add_eos && eos >= 0) out.push_back(eos);
     out.insert(out.end(), parts_->after.begin(), parts_->after.end());

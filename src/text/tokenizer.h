@@ -51,6 +51,11 @@ class Tokenizer {
   // Invalid UTF-8 counts as U+FFFD. With parse_special, special tokens in the text become their ids; other added ones always do.
   // add_special puts the tokens around the text that the model wants: a beginning of text, [CLS] and [SEP], ...
   std::vector<int32_t> encode(std::string_view text, bool parse_special = true, bool add_special = true) const;
+  // A whole text with special tokens in it, of which those that begin at the offsets `written` (sorted) are plain text: somebody wrote
+  // them out. Adds nothing around it. See text/written_specials.h.
+  std::vector<int32_t> encode_prompt(std::string_view text, std::span<const size_t> written) const;
+  // Where special tokens are written in the text, in order.
+  std::vector<size_t> special_places(std::string_view text) const;
   // The bytes of the pieces one after another, which may end inside a character: what a stream of tokens shows.
   std::string decode(std::span<const int32_t> ids, bool with_special = false) const;
   // The text as Hugging Face decodes a whole list: without the space that SentencePiece put in front, WordPiece's words apart.
@@ -65,6 +70,7 @@ class Tokenizer {
   std::string chat_template;
 
  private:
+  std::vector<int32_t> encode_parts(std::string_view text, bool parse_special, bool add_special, std::span<const size_t> written) const;
   std::unique_ptr<const TokenizerParts> parts_;
   std::unique_ptr<const TokenModel> model_;
   std::unique_ptr<const AddedMatcher> raw_added_, normalized_added_;
