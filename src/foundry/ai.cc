@@ -22,8 +22,10 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   std::vector<std::shared_ptr<const TextEncoder>> encoders;
   if (ai->archive_->has("words.bin")) encoders.push_back(WordVectors::load(ai->archive_->member("words.bin")));
   if (kind == "triage") ai->triage_ = TriageModel::load(ai->archive_->member("triage.bin"));
-  else if (kind == "chat") ai->chat_ = open_chat(ai->archive_);
-  else if (ai->archive_->has("model.gguf")) {
+  else if (kind == "chat") {
+    ai->chat_base_ = find_base(*ai->archive_);
+    chat_settings(*ai->archive_);  // throws for a file that is altered
+  } else if (ai->archive_->has("model.gguf")) {
     ai->base_ = base_of_bytes(ai->archive_->member("model.gguf"), path.string() + ": model.gguf", ai->archive_);
     ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? ai->base_.encoder : join_encoders({encoders.back(), ai->base_.encoder}));
   } else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
@@ -44,6 +46,11 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
     ai->triage_.set_encoder(ai->base_.encoder);
   }
   return ai;
+}
+
+const ChatAi& Ai::chat() const {
+  std::call_once(chat_once_, [this] { chat_ = open_chat(archive_); });
+  return chat_;
 }
 
 nlohmann::json Ai::answer(const std::string& text) const {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -26,9 +27,11 @@ class Ai {
   std::string kind() const { return archive_->kind(); }
   std::string hash() const { return archive_->hash(); }
   const Archive& archive() const { return *archive_; }
+  const std::shared_ptr<const Archive>& shared_archive() const { return archive_; }
   const TriageModel& triage() const { return triage_; }          // REQUIRES: kind() is "triage"
   const TextClassifier& classifier() const { return classifier_; }  // REQUIRES: kind() is "classify"
-  const ChatAi& chat() const { return chat_; }                      // REQUIRES: kind() is "chat"
+  const ChatAi& chat() const;               // REQUIRES: kind() is "chat". Loads base and adapter when it is first called
+  const BasePlace& chat_base() const { return chat_base_; }  // REQUIRES: kind() is "chat"
   const Rails& rails() const { return rails_; }
   const Base& base() const { return base_; }  // empty unless the AI reads with a language model
 
@@ -43,7 +46,9 @@ class Ai {
   Base base_;
   TriageModel triage_;
   TextClassifier classifier_;
-  ChatAi chat_;
+  BasePlace chat_base_;
+  mutable std::once_flag chat_once_;
+  mutable ChatAi chat_;
   Rails rails_;
   People people_;
 };

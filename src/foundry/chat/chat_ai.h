@@ -26,6 +26,13 @@ struct ChatAi {
   std::vector<ChatMessage> with_system(std::vector<ChatMessage> messages) const;
 };
 
+// How it is spoken to: chat.json.
+struct ChatSettings {
+  std::string system;
+  int64_t max_tokens = 256;
+};
+ChatSettings chat_settings(const Archive& archive);
+
 // PEFT's two files as they stand in the archive; empty when it has no adapter.
 struct AdapterMembers {
   std::string_view config_json;

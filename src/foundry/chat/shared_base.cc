@@ -68,18 +68,13 @@ std::shared_ptr<const SharedBase> open_shared_base(const std::string& name) {
   return base;
 }
 
-std::shared_ptr<const SharedBase> base_of(const std::shared_ptr<const Archive>& archive) {
-  const std::string where = archive->path().string();
-  if (archive->has("model.gguf")) {
-    const auto bytes = archive->member("model.gguf");
-    std::string hash;
-    for (const ArchiveMember& member : archive->members())
-      if (member.name == "model.gguf") hash = member.sha256;
-    return shared(hash, where + ": model.gguf", {}, bytes, archive);
-  }
+BasePlace find_base(const Archive& archive) {
+  const std::string where = archive.path().string();
+  for (const ArchiveMember& member : archive.members())
+    if (member.name == "model.gguf") return {member.sha256, where + ": model.gguf", {}, member.size};
   std::string hash, name, file;
   try {
-    const auto reference = nlohmann::json::parse(archive->text("base.json"));
+    const auto reference = nlohmann::json::parse(archive.text("base.json"));
     hash = reference.at("sha256");
     name = reference.at("name");
     file = reference.at("file");
@@ -88,11 +83,11 @@ std::shared_ptr<const SharedBase> base_of(const std::shared_ptr<const Archive>& 
   }
   {
     std::lock_guard lock(guard);
-    if (auto known = by_hash[hash].lock()) return known;
+    if (auto known = by_hash[hash].lock(); known && !known->path.empty()) return {hash, name, known->path, known->bytes.size()};
   }
   std::vector<fs::path> places;
   const bool plain = !file.empty() && file.find('/') == std::string::npos && file != "..";  // a name, never a way out of the folder
-  const fs::path folder = archive->path().parent_path();
+  const fs::path folder = archive.path().parent_path();
   if (plain) places = {folder / file, folder / "bases" / file};
   try {
     places.push_back(find_model(name));
@@ -102,14 +97,25 @@ std::shared_ptr<const SharedBase> base_of(const std::shared_ptr<const Archive>& 
   for (const fs::path& place : places) {
     std::error_code none;
     if (!fs::is_regular_file(place, none)) continue;
-    auto mapped = std::make_shared<MappedFile>(place);
-    if (hash_of(place, mapped->bytes()) == hash) return shared(hash, name, place, mapped->bytes(), mapped);
+    const MappedFile mapped(place);
+    if (hash_of(place, mapped.bytes()) == hash) return {hash, name, place, mapped.bytes().size()};
     other = place.string();
   }
   if (!other.empty())
     throw Error(ErrorKind::altered, "the base " + name + " has not the hash " + hash.substr(0, 16) + "... that this AI was built on", other, "put the right file beside " + where);
   throw Error(ErrorKind::environment, "the base " + name + " (SHA-256 " + hash.substr(0, 16) + "...) is not on this machine", where,
               "put the file " + file + " beside it, or fetch it with: ingot pull " + name + "; ingot pack --full makes a file that needs none");
+}
+
+std::shared_ptr<const SharedBase> base_of(const std::shared_ptr<const Archive>& archive) {
+  const BasePlace place = find_base(*archive);
+  {
+    std::lock_guard lock(guard);
+    if (auto known = by_hash[place.sha256].lock()) return known;
+  }
+  if (place.path.empty()) return shared(place.sha256, place.name, {}, archive->member("model.gguf"), archive);
+  auto mapped = std::make_shared<MappedFile>(place.path);
+  return shared(place.sha256, place.name, place.path, mapped->bytes(), mapped);
 }
 
 std::string base_reference(const SharedBase& base) {

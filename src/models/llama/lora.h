@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ops/context.h"
@@ -16,6 +17,7 @@ namespace ingot {
 
 class Gguf;
 class Llama;
+class Safetensors;
 
 enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
 inline constexpr int kLoraTargets = 7;
@@ -35,6 +37,9 @@ class LoraAdapter {
   // naming the tensor or key that does not fit the base, or what is not supported.
   static std::shared_ptr<const LoraAdapter> open(const std::filesystem::path& path, const Llama& base);
 
+  // PEFT's two files in memory. where: names them in messages.
+  static std::shared_ptr<const LoraAdapter> read(std::string_view config_json, std::span<const std::byte> safetensors, const std::string& where, const Llama& base);
+
   const LoraPart* find(int64_t layer, LoraTarget target) const {
     const LoraPart& part = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
     return part.rank ? &part : nullptr;
@@ -45,7 +50,7 @@ class LoraAdapter {
 
  private:
   LoraAdapter();
-  void read_peft(const std::filesystem::path& folder, const Llama& base);
+  void read_peft(std::string_view config_json, const std::string& where, const Safetensors& file, const Llama& base);
   void read_gguf(const Gguf& file, const Llama& base);
   void set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
            bool permute, std::vector<float> magnitude, const std::string& where);

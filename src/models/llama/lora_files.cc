@@ -43,14 +43,22 @@ std::shared_ptr<const LoraAdapter> LoraAdapter::open(const std::filesystem::path
   std::shared_ptr<LoraAdapter> adapter(new LoraAdapter);
   adapter->name_ = path.string();
   adapter->layers_.resize(static_cast<size_t>(base.config().layers));
-  if (std::filesystem::is_directory(path)) adapter->read_peft(path, base);
+  if (std::filesystem::is_directory(path))
+    adapter->read_peft(read_file(path / "adapter_config.json"), (path / "adapter_config.json").string(), *Safetensors::open(path / "adapter_model.safetensors"), base);
   else adapter->read_gguf(*Gguf::open(path), base);
   return adapter;
 }
 
-void LoraAdapter::read_peft(const std::filesystem::path& folder, const Llama& base) {
-  const std::string where = (folder / "adapter_config.json").string();
-  auto config = nlohmann::json::parse(read_file(folder / "adapter_config.json"), nullptr, false);
+std::shared_ptr<const LoraAdapter> LoraAdapter::read(std::string_view config_json, std::span<const std::byte> safetensors, const std::string& where, const Llama& base) {
+  std::shared_ptr<LoraAdapter> adapter(new LoraAdapter);
+  adapter->name_ = where;
+  adapter->layers_.resize(static_cast<size_t>(base.config().layers));
+  adapter->read_peft(config_json, where + ": adapter_config.json", *Safetensors::parse(safetensors, where + ": adapter_model.safetensors"), base);
+  return adapter;
+}
+
+void LoraAdapter::read_peft(std::string_view config_json, const std::string& where, const Safetensors& file, const Llama& base) {
+  auto config = nlohmann::json::parse(config_json, nullptr, false);
   if (!config.is_object()) bad_input("it is no JSON object", where, "save the adapter again");
   auto text = [&](const char* key, const char* otherwise) { return config.contains(key) && config[key].is_string() ? config[key].get<std::string>() : std::string(otherwise); };
   auto flag = [&](const char* key) { return config.contains(key) && config[key] == true; };
@@ -64,46 +72,45 @@ void LoraAdapter::read_peft(const std::filesystem::path& folder, const Llama& ba
   const bool root = flag("use_rslora"), dora = flag("use_dora");
   const double alpha = number("lora_alpha", 8);
 
-  auto file = Safetensors::open(folder / "adapter_model.safetensors");
   static const RE2 kKey(R"((?:base_model\.model\.)?((?:model\.)*layers\.(\d+)\.(\w+\.\w+))\.lora_(A|B|magnitude_vector)(?:\.default)?(?:\.weight)?)");
   std::map<std::pair<int64_t, int>, std::map<std::string, const SafetensorsTensor*>> found;
   std::map<std::pair<int64_t, int>, std::string> modules;
-  for (const SafetensorsTensor& t : file->tensors()) {
+  for (const SafetensorsTensor& t : file.tensors()) {
     std::string module, part, kind;
     int64_t layer = 0;
     int target = -1;
     if (RE2::FullMatch(t.name, kKey, &module, &layer, &part, &kind))
       for (int i = 0; i < kLoraTargets; ++i)
         if (part == kNames[i].peft) target = i;
-    if (target < 0) bad_input("the tensor is not of a matrix that adapters are applied to here (attention's four, the feed-forward's three)", file->name() + ": " + t.name, "train the adapter on those");
+    if (target < 0) bad_input("the tensor is not of a matrix that adapters are applied to here (attention's four, the feed-forward's three)", file.name() + ": " + t.name, "train the adapter on those");
     if (layer >= base.config().layers)
-      bad_input("the tensor is of layer " + std::to_string(layer) + ", the base has " + std::to_string(base.config().layers), file->name() + ": " + t.name, "use the base that the adapter was trained on");
+      bad_input("the tensor is of layer " + std::to_string(layer) + ", the base has " + std::to_string(base.config().layers), file.name() + ": " + t.name, "use the base that the adapter was trained on");
     found[{layer, target}][kind] = &t;
     modules[{layer, target}] = module;
   }
-  if (found.empty()) bad_input("it holds no LoRA matrices", file->name(), "save the adapter again");
+  if (found.empty()) bad_input("it holds no LoRA matrices", file.name(), "save the adapter again");
   for (auto& [place, parts] : found) {
     const auto [layer, target] = place;
     const std::string& module = modules[place];
-    if (!parts.contains("A") || !parts.contains("B")) bad_input("one of lora_A and lora_B is missing", file->name() + ": " + module, "save the adapter again");
+    if (!parts.contains("A") || !parts.contains("B")) bad_input("one of lora_A and lora_B is missing", file.name() + ": " + module, "save the adapter again");
     const Weight& w = weight_of(base.layer(layer), target);
     const auto& shape = parts["A"]->shape;
     const int64_t rank = shape.empty() ? 0 : shape[0];
-    if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank) + ", expected 1 to " + std::to_string(kMaxRank), file->name() + ": " + parts["A"]->name, "save the adapter again");
+    if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank) + ", expected 1 to " + std::to_string(kMaxRank), file.name() + ": " + parts["A"]->name, "save the adapter again");
     auto declared = static_cast<int64_t>(by_pattern(config, "rank_pattern", module, number("r", static_cast<double>(rank))));
     if (declared != rank)
-      bad_input("the rank is " + std::to_string(rank) + ", adapter_config.json says " + std::to_string(declared), file->name() + ": " + parts["A"]->name, "save the adapter again");
-    auto a = file->floats(parts["A"]->name, std::vector<int64_t>{rank, w.cols});
-    auto b = file->floats(parts["B"]->name, std::vector<int64_t>{w.rows, rank});
+      bad_input("the rank is " + std::to_string(rank) + ", adapter_config.json says " + std::to_string(declared), file.name() + ": " + parts["A"]->name, "save the adapter again");
+    auto a = file.floats(parts["A"]->name, std::vector<int64_t>{rank, w.cols});
+    auto b = file.floats(parts["B"]->name, std::vector<int64_t>{w.rows, rank});
     std::vector<float> magnitude;
     if (dora) {
-      if (!parts.contains("magnitude_vector")) bad_input("lora_magnitude_vector is missing", file->name() + ": " + module, "save the adapter again");
-      magnitude = file->floats(parts["magnitude_vector"]->name, std::vector<int64_t>{w.rows});
+      if (!parts.contains("magnitude_vector")) bad_input("lora_magnitude_vector is missing", file.name() + ": " + module, "save the adapter again");
+      magnitude = file.floats(parts["magnitude_vector"]->name, std::vector<int64_t>{w.rows});
     }
     double scale = by_pattern(config, "alpha_pattern", module, alpha) / (root ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
     const auto t = static_cast<LoraTarget>(target);
     bool permute = base.config().rope_layout == RopeLayout::kPairs && (t == LoraTarget::kQuery || t == LoraTarget::kKey);
-    set(base, layer, t, std::move(a), std::move(b), rank, static_cast<float>(scale), permute, std::move(magnitude), file->name() + ": " + module);
+    set(base, layer, t, std::move(a), std::move(b), rank, static_cast<float>(scale), permute, std::move(magnitude), file.name() + ": " + module);
   }
 }
 
