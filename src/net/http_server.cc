@@ -39,7 +39,7 @@ struct HttpServer::State {
   void accept();
   void begin_drain();
   void watch_certificate();
-  void on_hangup();
+  void wait_for_hangup();
   void closed(Connection* connection);
 
   HttpLimits limits;
@@ -53,6 +53,7 @@ struct HttpServer::State {
   asio::signal_set signals, hangup;
   std::unique_ptr<TlsCertificate> certificate;  // null: plain HTTP
   std::function<void(const std::string&)> log;
+  std::function<void()> hung_up;
   bool draining = false;  // network thread only
   uint16_t port = 0;
   bool loopback = false;
@@ -484,11 +485,13 @@ void HttpServer::State::watch_certificate() {
   });
 }
 
-void HttpServer::State::on_hangup() {
+void HttpServer::State::wait_for_hangup() {
   hangup.async_wait([this](Failure stopped, int) {
     if (stopped) return;
-    if (const std::string said = certificate->reload(true); log) log(said);
-    on_hangup();
+    if (certificate)
+      if (const std::string said = certificate->reload(true); log) log(said);
+    if (hung_up) hung_up();
+    wait_for_hangup();
   });
 }
 
@@ -548,9 +551,20 @@ void HttpServer::use_tls(const std::filesystem::path& certificate, const std::fi
   state_->certificate = std::make_unique<TlsCertificate>(certificate, key);
   state_->log = std::move(log);
   Failure ignored;
-  state_->hangup.add(SIGHUP, ignored);
-  state_->on_hangup();
+  if (!state_->hung_up) {
+    state_->hangup.add(SIGHUP, ignored);
+    state_->wait_for_hangup();
+  }
   state_->watch_certificate();
+}
+
+void HttpServer::on_hangup(std::function<void()> call) {
+  Failure ignored;
+  if (!state_->certificate && !state_->hung_up) {
+    state_->hangup.add(SIGHUP, ignored);
+    state_->wait_for_hangup();
+  }
+  state_->hung_up = std::move(call);
 }
 
 uint16_t HttpServer::port() const { return state_->port; }

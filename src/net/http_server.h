@@ -75,6 +75,8 @@ class HttpServer {
   // Throws Error (input).
   void use_tls(const std::filesystem::path& certificate, const std::filesystem::path& key, std::function<void(const std::string&)> log = {});
 
+  void on_hangup(std::function<void()> call);  // before run(): what SIGHUP does beside reading the certificate again; on the network thread
+
   uint16_t port() const;
   bool loopback() const;       // bound to a loopback address only
   void run();                  // serves until drained or stopped

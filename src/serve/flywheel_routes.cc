@@ -25,6 +25,12 @@ void roll_back(Service& service, Call& call) {
   call.reply({{"model", name}, {"ai", service.models().ai(name)->hash()}});
 }
 
+void reload(Service& service, Call& call) {
+  const auto names = service.models().reload();
+  if (!names.empty()) service.subjects().renew(service.models());
+  call.reply({{"replaced", names}});
+}
+
 constexpr std::string_view kFeedback = R"({"type":"object","required":["label"],"properties":{"id":{"type":"string"},"model":{"type":"string"},"input":{"type":"string"},
   "user":{"type":"string"},"label":{"anyOf":[{"type":"string"},{"type":"object","properties":{"engineer":{"type":"string"},"component":{"type":"string"}}}]}}})";
 constexpr std::string_view kModel = R"({"type":"object","properties":{"model":{"type":"string"}}})";
@@ -35,6 +41,7 @@ void add_flywheel_routes(ApiRoutes& routes) {
   routes.push_back({"POST", "/v1/feedback", Scope::kFeedback, "Says what the right answer would have been.", kFeedback, feedback});
   routes.push_back({"GET", "/v1/fly", Scope::kRead, "The flywheel's turns.", "", turns});
   routes.push_back({"POST", "/v1/fly", Scope::kAdmin, "Turns the flywheel: learns from the feedback, judges, promotes what is better.", kModel, turn});
+  routes.push_back({"POST", "/v1/reload", Scope::kAdmin, "Opens anew the AIs whose files were replaced since they were opened.", "", reload});
   routes.push_back({"POST", "/v1/rollback", Scope::kAdmin, "Goes back to the version of an AI before the last promotion.", kModel, roll_back});
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -12,6 +13,7 @@
 #include "foundry/ai.h"
 #include "models/bert/bert.h"
 #include "models/llama/llama_encoder.h"
+#include "models/llama/lora.h"
 #include "runtime/constraint.h"
 #include "runtime/engine.h"
 #include "runtime/open_model.h"
@@ -54,30 +56,67 @@ int64_t modified(const std::filesystem::path& path) {
 
 }  // namespace
 
+// Tells a file that was put in another's place.
+struct ModelRegistry::FileStamp {
+  uint64_t device = 0, inode = 0;
+  int64_t size = -1, time_ns = 0;
+  bool operator==(const FileStamp&) const = default;
+  static FileStamp of(const std::filesystem::path& path) {
+    struct stat s {};
+    if (stat(path.c_str(), &s) != 0) return {};
+    return {s.st_dev, s.st_ino, s.st_size, int64_t{s.st_mtim.tv_sec} * 1000000000 + s.st_mtim.tv_nsec};
+  }
+};
+
+// A language model in memory, with all that its answers need.
+struct ModelRegistry::Language {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<const TextEncoder> encoder;
+  std::shared_ptr<const ChatTemplate> chat;
+  std::string chat_source, chat_fault;
+  std::shared_ptr<ConstraintFactory> constraints;
+  std::shared_ptr<const SharedBase> base;  // null: of a plain model that no AI stands on
+  std::shared_ptr<Engine> engine;
+};
+
 struct ModelRegistry::Entry {
   std::string name, kind, hash;
   std::filesystem::path path;
   std::string opened_as;  // what open_model takes
-  int64_t created = 0, bytes = 0;
+  int64_t created = 0;
+  int64_t bytes = 0;       // of its own: an adapter and what else the file holds; a plain model
+  std::string base;        // hash of the base that it may share; empty: none
+  int64_t base_bytes = 0;  // of the base and its cache
   std::shared_ptr<const Ai> ai;
   std::vector<std::shared_ptr<const Ai>> before;  // earlier versions, oldest first
   std::shared_ptr<const ServedModel> loaded;
   uint64_t used = 0;
+  FileStamp stamp;  // of the file that an AI was opened from
 
   bool talks() const { return ai && kind == "chat"; }
   bool leaves() const { return !ai || talks(); }  // what only ranks is small, and stays
+  int64_t all_bytes() const { return bytes + base_bytes; }
 
-  void take(std::shared_ptr<const Ai> next) {
+  void take(std::shared_ptr<const Ai> next, int64_t cache_bytes) {
     ai = std::move(next);
     kind = ai->kind();
     hash = ai->hash();
     loaded = nullptr;
-    if (talks()) return;  // its engine is made when it is first asked
+    bytes = size_on_disk(ai->archive().path());
+    base.clear();
+    base_bytes = 0;
+    if (talks()) {  // loaded when it is first asked
+      base = ai->chat_base().sha256;
+      base_bytes = static_cast<int64_t>(ai->chat_base().bytes) + cache_bytes;
+      if (ai->chat_base().path.empty()) bytes -= static_cast<int64_t>(ai->chat_base().bytes);
+      return;
+    }
     auto model = std::make_shared<ServedModel>();
     model->name = name;
     model->kind = kind;
     model->hash = hash;
     model->created = created;
+    model->bytes = bytes;
     model->ai = ai;
     model->encoder = ai->base().encoder;
     loaded = std::move(model);
@@ -94,13 +133,29 @@ void ModelRegistry::insert(std::shared_ptr<Entry> entry) {
     if (other->name == entry->name)
       throw Error(ErrorKind::usage, fmt::format("two of what is served are named \"{}\"", entry->name), entry->path.string(), "name one otherwise: serve NAME=FILE");
   entries_.push_back(std::move(entry));
+  share_bases();
+}
+
+// A plain model that is the base of an AI here is one with it.
+void ModelRegistry::share_bases() {
+  for (const auto& plain : entries_) {
+    if (plain->ai || plain->kind != "language" || !plain->base.empty() || plain->loaded || !std::filesystem::is_regular_file(plain->path)) continue;
+    for (const auto& one : entries_) {
+      std::error_code none;
+      if (!one->talks() || !std::filesystem::equivalent(one->ai->chat_base().path, plain->path, none)) continue;
+      plain->base = one->base;
+      plain->base_bytes = one->base_bytes;
+      plain->bytes = 0;
+      break;
+    }
+  }
 }
 
 void ModelRegistry::add(std::shared_ptr<const Ai> ai) {
   auto entry = std::make_shared<Entry>();
   entry->name = ai->name();
   entry->created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  entry->take(std::move(ai));
+  entry->take(std::move(ai), options_.cache_bytes);
   insert(std::move(entry));
 }
 
@@ -112,12 +167,12 @@ void ModelRegistry::add(const std::string& what) {
   }
   auto entry = std::make_shared<Entry>();
   if (std::filesystem::is_regular_file(source) && looks_like_archive(source)) {
+    entry->stamp = FileStamp::of(source);
     auto ai = Ai::open(source);
     entry->name = name.empty() ? ai->name() : name;
     entry->path = source;
     entry->created = modified(source);
-    entry->bytes = size_on_disk(source) + (ai->kind() == "chat" ? options_.cache_bytes : 0);
-    entry->take(std::move(ai));
+    entry->take(std::move(ai), options_.cache_bytes);
     return insert(std::move(entry));
   }
   entry->path = find_model(source);
@@ -128,7 +183,8 @@ void ModelRegistry::add(const std::string& what) {
   const bool encoder = is_sentence_encoder(entry->path);
   entry->kind = encoder ? "encoder" : "language";
   entry->created = modified(entry->path);
-  entry->bytes = size_on_disk(entry->path) + (encoder ? 0 : options_.cache_bytes);
+  entry->bytes = size_on_disk(entry->path);
+  if (!encoder) entry->base_bytes = options_.cache_bytes;
   insert(std::move(entry));
 }
 
@@ -145,44 +201,51 @@ std::shared_ptr<const Ai> ModelRegistry::ai(const std::string& name) const {
   return find(name).ai;
 }
 
-void ModelRegistry::make_room(int64_t bytes, const Entry& for_whom) {
-  if (bytes > options_.memory_bytes)
-    throw Refusal{503, fmt::format("\"{}\" needs {} MiB, models may take {} MiB here (serve --memory)", for_whom.name, bytes >> 20, options_.memory_bytes >> 20), "no_memory", ""};
+int64_t ModelRegistry::used(const Entry* with) const {
+  int64_t sum = 0;
+  std::vector<std::string> bases;  // each is there once
+  for (const auto& entry : entries_) {
+    if (!entry->loaded && entry.get() != with) continue;
+    sum += entry->bytes;
+    if (!entry->base.empty() && std::find(bases.begin(), bases.end(), entry->base) != bases.end()) continue;
+    sum += entry->base_bytes;
+    bases.push_back(entry->base);
+  }
+  return sum;
+}
+
+void ModelRegistry::make_room(Entry& for_whom) {
   for (;;) {
     std::shared_ptr<const ServedModel> leaving;  // ends outside the lock: its engine's thread is joined
     std::lock_guard lock(mutex_);
-    int64_t used = 0;
+    if (for_whom.all_bytes() > options_.memory_bytes)
+      throw Refusal{503, fmt::format("\"{}\" needs {} MiB, models may take {} MiB here (serve --memory)", for_whom.name, for_whom.all_bytes() >> 20, options_.memory_bytes >> 20), "no_memory", ""};
+    if (used(&for_whom) <= options_.memory_bytes) return;
     Entry* oldest = nullptr;
-    for (const auto& entry : entries_) {
-      if (!entry->loaded) continue;
-      used += entry->bytes;
-      if (entry->leaves() && entry->loaded.use_count() == 1 && (!oldest || entry->used < oldest->used)) oldest = entry.get();
-    }
-    if (used + bytes <= options_.memory_bytes) return;
+    for (const auto& entry : entries_)
+      if (entry->loaded && entry->leaves() && entry->loaded.use_count() == 1 && (!oldest || entry->used < oldest->used)) oldest = entry.get();
     if (!oldest)
-      throw Refusal{503, fmt::format("\"{}\" needs {} MiB, and {} of {} MiB are taken by models that are answering", for_whom.name, bytes >> 20, used >> 20,
+      throw Refusal{503, fmt::format("\"{}\" needs {} MiB, and {} of {} MiB are taken by models that are answering", for_whom.name, for_whom.all_bytes() >> 20, used(nullptr) >> 20,
                                      options_.memory_bytes >> 20), "no_memory", "", 5};
     options_.log(fmt::format("{} leaves the memory for {}", oldest->name, for_whom.name));
     leaving.swap(oldest->loaded);
   }
 }
 
-void ModelRegistry::open_language(ServedModel& model, const std::string& what) const {
-  LanguageModel language = open_model(what);
-  open_engine(model, language.model, language.tokenizer, language.chat_template);
-}
-
-void ModelRegistry::open_engine(ServedModel& model, std::shared_ptr<const Llama> llama, std::shared_ptr<const Tokenizer> tokenizer, const std::string& chat_template) const {
-  model.tokenizer = tokenizer;
-  model.encoder = make_llama_encoder(llama, tokenizer, model.hash);
-  model.chat_source = chat_template;
-  if (chat_template.empty()) {
-    model.chat_fault = fmt::format("\"{}\" has no chat template: it was not made for conversation", model.name);
+std::shared_ptr<const ModelRegistry::Language> ModelRegistry::open_language(const std::string& hash, const std::function<LanguageModel(Language&)>& open) {
+  if (auto known = languages_[hash].lock()) return known;
+  auto made = std::make_shared<Language>();
+  LanguageModel language = open(*made);
+  made->tokenizer = language.tokenizer;
+  made->encoder = make_llama_encoder(language.model, language.tokenizer, hash);
+  made->chat_source = language.chat_template;
+  if (language.chat_template.empty()) {
+    made->chat_fault = "the model has no chat template: it was not made for conversation";
   } else {
     try {
-      model.chat = std::make_shared<const ChatTemplate>(chat_template, model.name);
+      made->chat = std::make_shared<const ChatTemplate>(language.chat_template, "chat template");
     } catch (const Error& error) {
-      model.chat_fault = error.what();
+      made->chat_fault = error.what();
     }
   }
   EngineOptions engine;
@@ -190,53 +253,91 @@ void ModelRegistry::open_engine(ServedModel& model, std::shared_ptr<const Llama>
   engine.cache = options_.cache;
   engine.context = options_.context;
   engine.running = options_.running;
-  model.constraints = std::make_shared<ConstraintFactory>(tokenizer);
-  model.engine = std::make_shared<Engine>(std::move(llama), std::move(tokenizer), default_team(), engine);
+  made->constraints = std::make_shared<ConstraintFactory>(language.tokenizer);
+  made->engine = std::make_shared<Engine>(std::move(language.model), std::move(language.tokenizer), default_team(), engine);
+  languages_[hash] = made;
+  return made;
+}
+
+namespace {
+
+LanguageModel language_of(const SharedBase& base) {
+  LanguageModel out;
+  out.path = base.path;
+  out.model = std::const_pointer_cast<Llama>(base.model);  // nobody trains it here
+  out.tokenizer = base.tokenizer;
+  out.chat_template = base.tokenizer->chat_template;
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const ServedModel> ModelRegistry::load(const Entry& entry, const std::shared_ptr<const Ai>& ai) {
+  auto model = std::make_shared<ServedModel>();
+  model->name = entry.name;
+  model->kind = entry.kind;
+  model->path = entry.path.string();
+  model->created = entry.created;
+  model->bytes = entry.all_bytes();
+  if (!ai && entry.kind == "encoder") {
+    model->hash = fingerprint(entry.path);
+    model->encoder = open_encoder(entry.opened_as);
+    model->tokenizer = Tokenizer::from_json(read_file(entry.path / "tokenizer.json"), (entry.path / "tokenizer.json").string());
+    return model;
+  }
+  std::shared_ptr<const Language> language;
+  if (ai) {
+    language = open_language(ai->chat_base().sha256, [&](Language& made) {
+      made.base = base_of(ai->shared_archive());
+      return language_of(*made.base);
+    });
+    const ChatSettings settings = chat_settings(ai->archive());
+    model->ai = ai;
+    model->hash = ai->hash();
+    model->system = settings.system;
+    model->answer_tokens = settings.max_tokens;
+    if (const AdapterMembers adapter = adapter_of(ai->archive()); !adapter.config_json.empty())
+      model->adapter = LoraAdapter::read(adapter.config_json, adapter.safetensors, ai->archive().path().string() + ": adapter", language->engine->model());
+  } else if (!entry.base.empty()) {
+    model->hash = fingerprint(entry.path);
+    language = open_language(entry.base, [&](Language& made) {
+      made.base = open_shared_base(entry.path.string());
+      return language_of(*made.base);
+    });
+  } else {
+    model->hash = fingerprint(entry.path);
+    language = open_language(model->hash, [&](Language&) { return open_model(entry.opened_as); });
+  }
+  model->tokenizer = language->tokenizer;
+  model->encoder = language->encoder;
+  model->chat = language->chat;
+  model->chat_source = language->chat_source;
+  model->chat_fault = language->chat_fault;
+  model->constraints = language->constraints;
+  model->engine = std::shared_ptr<Engine>(language, language->engine.get());  // keeps the whole
+  return model;
 }
 
 std::shared_ptr<const ServedModel> ModelRegistry::acquire(const std::string& name) {
   std::shared_ptr<Entry> entry;
+  std::optional<Entry> seen;  // as it is now: it may be replaced while it is loaded
   const auto loaded = [&]() -> std::shared_ptr<const ServedModel> {
     std::lock_guard lock(mutex_);
     Entry& found = find(name);
     found.used = ++clock_;
     for (const auto& one : entries_)
       if (one.get() == &found) entry = one;
+    if (!found.loaded) seen = found;
     return found.loaded;
   };
   if (auto model = loaded()) return model;
   std::lock_guard one_at_a_time(loading_);
   if (auto model = loaded()) return model;
-  make_room(entry->bytes, *entry);
-  auto model = std::make_shared<ServedModel>();
-  model->name = entry->name;
-  model->kind = entry->kind;
-  model->path = entry->path.string();
-  model->created = entry->created;
-  model->bytes = entry->bytes;
-  model->hash = entry->hash.empty() ? fingerprint(entry->path) : entry->hash;
-  std::shared_ptr<const Ai> ai;
-  {
-    std::lock_guard lock(mutex_);
-    ai = entry->ai;
-    if (ai) model->hash = entry->hash;
-  }
-  if (ai) {
-    const ChatAi& chat = ai->chat();
-    model->ai = ai;
-    model->system = chat.system;
-    model->answer_tokens = chat.max_tokens;
-    open_engine(*model, chat.model(), chat.base->tokenizer, chat.base->tokenizer->chat_template);
-  } else if (is_sentence_encoder(entry->path)) {
-    model->kind = entry->kind = "encoder";
-    model->encoder = open_encoder(entry->opened_as);
-    model->tokenizer = Tokenizer::from_json(read_file(entry->path / "tokenizer.json"), (entry->path / "tokenizer.json").string());
-  } else {
-    open_language(*model, entry->opened_as);
-  }
+  make_room(*entry);
+  auto model = load(*seen, seen->ai);
   options_.log(fmt::format("{} is loaded", entry->name));
   std::lock_guard lock(mutex_);
-  if (entry->ai != ai) return model;  // replaced meanwhile: this answer is the old version's, the next is not
+  if (entry->ai != seen->ai) return model;  // replaced meanwhile: this answer is the old version's, the next is not
   entry->hash = model->hash;
   entry->loaded = model;
   return model;
@@ -248,7 +349,39 @@ void ModelRegistry::replace(const std::string& name, std::shared_ptr<const Ai> a
   if (!entry.ai) throw Refusal{409, fmt::format("\"{}\" is a plain model; only AIs have versions", name), "", "model"};
   entry.before.push_back(entry.ai);
   if (entry.before.size() > kVersions) entry.before.erase(entry.before.begin());
-  entry.take(std::move(ai));
+  entry.take(std::move(ai), options_.cache_bytes);
+}
+
+std::vector<std::string> ModelRegistry::reload() {
+  struct Changed {
+    std::string name, hash;
+    std::filesystem::path path;
+  };
+  std::vector<Changed> candidates;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& entry : entries_)
+      if (entry->ai && !entry->path.empty() && FileStamp::of(entry->path) != entry->stamp) candidates.push_back({entry->name, entry->hash, entry->path});
+  }
+  std::vector<std::string> names;
+  for (const Changed& one : candidates) {
+    const FileStamp stamp = FileStamp::of(one.path);
+    std::shared_ptr<const Ai> ai;
+    try {
+      ai = Ai::open(one.path);
+    } catch (const Error& error) {
+      options_.log(fmt::format("{} stays as it is: {}", one.name, error.what()));
+      continue;
+    }
+    const bool other = ai->hash() != one.hash;
+    if (other) replace(one.name, std::move(ai));
+    std::lock_guard lock(mutex_);
+    find(one.name).stamp = stamp;
+    if (!other) continue;
+    options_.log(fmt::format("{} is replaced by its new version", one.name));
+    names.push_back(one.name);
+  }
+  return names;
 }
 
 bool ModelRegistry::roll_back(const std::string& name) {
@@ -257,7 +390,7 @@ bool ModelRegistry::roll_back(const std::string& name) {
   if (entry.before.empty()) return false;
   auto last = std::move(entry.before.back());
   entry.before.pop_back();
-  entry.take(std::move(last));
+  entry.take(std::move(last), options_.cache_bytes);
   return true;
 }
 
@@ -265,7 +398,7 @@ std::vector<ModelRegistry::Listed> ModelRegistry::list() const {
   std::lock_guard lock(mutex_);
   std::vector<Listed> all;
   for (const auto& e : entries_)
-    all.push_back({e->name, e->kind, e->hash, e->path.string(), e->created, e->bytes, e->loaded != nullptr, e->before.size() + 1, e->loaded, e->ai});
+    all.push_back({e->name, e->kind, e->hash, e->path.string(), e->created, e->all_bytes(), e->loaded != nullptr, e->before.size() + 1, e->loaded, e->ai});
   return all;
 }
 

@@ -1,4 +1,6 @@
 // The AIs and plain models that are served, by name: opened on first use within a memory budget, replaced without a dropped request.
+// Chat AIs over the same base (by hash), and that base served as a plain model, share its weights, its engine and its cache: the name
+// that a request asks for picks the adapter.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +20,8 @@ class Ai;
 class ChatTemplate;
 class ConstraintFactory;
 class Engine;
-class Llama;
+struct LanguageModel;
+class LoraAdapter;
 class TextEncoder;
 class Tokenizer;
 
@@ -28,11 +31,12 @@ struct ServedModel {
   std::string hash;        // of the AI; of a plain model: of its size, beginning and end
   std::string path;
   int64_t created = 0;     // seconds since 1970: the file's time
-  int64_t bytes = 0;       // that it may take of the memory
+  int64_t bytes = 0;       // that it may take of the memory, its base included
   std::shared_ptr<const Ai> ai;               // null: a plain model
   std::string system;                         // put before conversations that bring no system message
   int64_t answer_tokens = 0;                  // of an answer whose request names no limit; 0: as the service has it
-  std::shared_ptr<Engine> engine;             // null: does not generate
+  std::shared_ptr<Engine> engine;             // null: does not generate. One for all AIs over the same base
+  std::shared_ptr<const LoraAdapter> adapter; // of a chat AI over its base; null: none
   std::shared_ptr<const ChatTemplate> chat;   // null: cannot converse, chat_fault says why
   std::string chat_fault, chat_source;        // the template's text
   std::shared_ptr<const Tokenizer> tokenizer; // null: an AI that only ranks
@@ -64,6 +68,9 @@ class ModelRegistry {
 
   // Later requests get the new version, those under way end with the old one. Throws Refusal 404.
   void replace(const std::string& name, std::shared_ptr<const Ai> ai);
+  // Opens anew every AI whose file was replaced (by rename: an open file is mapped) since it was opened; names what changed. A file that
+  // does not open is told to the log, and its old version stays.
+  std::vector<std::string> reload();
   // Back to the version before the last replace(); false if there is none.
   bool roll_back(const std::string& name);
 
@@ -82,16 +89,21 @@ class ModelRegistry {
 
  private:
   struct Entry;
+  struct FileStamp;
   Entry& find(const std::string& name) const;  // REQUIRES: mutex_ is held
   void insert(std::shared_ptr<Entry> entry);
-  void open_engine(ServedModel& model, std::shared_ptr<const Llama> llama, std::shared_ptr<const Tokenizer> tokenizer, const std::string& chat_template) const;
-  void open_language(ServedModel& model, const std::string& what) const;
-  void make_room(int64_t bytes, const Entry& for_whom);
+  struct Language;
+  std::shared_ptr<const ServedModel> load(const Entry& entry, const std::shared_ptr<const Ai>& ai);
+  std::shared_ptr<const Language> open_language(const std::string& hash, const std::function<LanguageModel(Language&)>& open);
+  void share_bases();                          // REQUIRES: mutex_ is held
+  int64_t used(const Entry* with) const;       // bytes of what is loaded, and of this one; REQUIRES: mutex_ is held
+  void make_room(Entry& for_whom);
 
   RegistryOptions options_;
   mutable std::mutex mutex_;  // guards all below
   std::mutex loading_;        // one load at a time, so that the budget holds; taken before mutex_
   std::vector<std::shared_ptr<Entry>> entries_;
+  std::map<std::string, std::weak_ptr<const Language>> languages_;  // by hash of the base; under loading_
   uint64_t clock_ = 0;
 };
 

@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "foundry/ai.h"
 #include "runtime/engine.h"
+#include "models/llama/lora.h"
 #include "serve/refusal.h"
+#include "chat_files.h"
 
 namespace ingot {
 namespace {
@@ -79,7 +82,7 @@ std::shared_ptr<const Ai> triage_ai(const std::string& first) {
   ArchiveWriter writer;
   writer.describe("triage", "bugs");
   writer.add("triage.bin", TriageModel::train(records, {}).save());
-  const auto file = std::filesystem::path(testing::TempDir()) / ("registry_" + first + std::to_string(getpid()));
+  const auto file = std::filesystem::path(::testing::TempDir()) / ("registry_" + first + std::to_string(getpid()));
   writer.write(file);
   auto ai = Ai::open(file);
   std::filesystem::remove(file);
@@ -97,6 +100,105 @@ TEST(ModelRegistry, VersionsReplaceEachOtherAndGoBack) {
   EXPECT_TRUE(models.roll_back("bugs"));
   EXPECT_EQ(models.acquire("bugs")->hash, first->hash());
   EXPECT_FALSE(models.roll_back("bugs"));
+}
+
+Generation asked(const ServedModel& model) {
+  Generation g;
+  g.prompt = model.engine->tokenizer().encode("what is the colour");
+  g.limit = 12;
+  g.ignore_end = true;
+  g.adapter = model.adapter;
+  return g;
+}
+
+std::vector<int32_t> said(const ServedModel& model) {
+  std::vector<int32_t> ids;
+  for (const GeneratedToken& token : model.engine->generate(asked(model)).tokens) ids.push_back(token.id);
+  return ids;
+}
+
+RegistryOptions small_caches() {
+  RegistryOptions options;
+  options.cache_bytes = 1 << 20;
+  return options;
+}
+
+// Twenty AIs and their base as a plain model: one engine, one cache, and each says its own, alone and all at once.
+TEST(ModelRegistry, AisOverOneBaseShareIt) {
+  const harness::ChatFiles files("registry_shared");
+  ModelRegistry models(small_caches());
+  std::vector<std::string> names;
+  for (uint64_t i = 0; i < 20; ++i) {
+    names.push_back("ai" + std::to_string(i));
+    models.add(files.ai(names.back(), i + 1));
+  }
+  models.add("plain=" + files.base().string());
+  names.push_back("plain");
+  std::vector<std::shared_ptr<const ServedModel>> held;
+  std::vector<std::vector<int32_t>> alone;
+  for (const std::string& name : names) {
+    held.push_back(models.acquire(name));
+    EXPECT_EQ(held.back()->engine, held.front()->engine);
+    alone.push_back(said(*held.back()));
+  }
+  EXPECT_EQ(held.front()->system, "be brief");
+  EXPECT_EQ(held.front()->answer_tokens, 24);
+  EXPECT_EQ(held.back()->adapter, nullptr);
+  size_t different = 0;
+  for (size_t i = 0; i < names.size(); ++i)
+    for (size_t k = 0; k < i; ++k) different += alone[i] != alone[k];
+  EXPECT_GT(different, names.size() * (names.size() - 1) / 2 * 9 / 10);
+  std::vector<std::vector<int32_t>> together(names.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < names.size(); ++i) threads.emplace_back([&, i] { together[i] = said(*held[i]); });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(together, alone);
+}
+
+// The budget counts a base once; an adapter that leaves takes no base with it.
+TEST(ModelRegistry, OneBaseIsCountedOnce) {
+  const harness::ChatFiles files("registry_budget");
+  RegistryOptions options = small_caches();
+  const auto size = [](const std::string& file) { return static_cast<int64_t>(std::filesystem::file_size(file)); };
+  const std::string a = files.ai("a", 1), b = files.ai("b", 2), c = files.ai("c", 3);
+  options.memory_bytes = options.cache_bytes + size(files.base().string()) + 2 * size(a) + 1000;
+  ModelRegistry models(options);
+  for (const std::string& file : {a, b, c}) models.add(file);
+  const auto loaded = [&] {
+    std::string names;
+    for (const auto& one : models.list())
+      if (one.loaded) names += one.name;
+    return names;
+  };
+  EXPECT_EQ(loaded(), "");  // nothing before it is asked for
+  const auto engine = models.acquire("a")->engine.get();
+  EXPECT_EQ(models.acquire("b")->engine.get(), engine);
+  EXPECT_EQ(loaded(), "ab");
+  EXPECT_EQ(models.acquire("c")->engine.get(), engine);
+  EXPECT_EQ(loaded(), "bc");
+  const auto hold_b = models.acquire("b"), hold_c = models.acquire("c");
+  EXPECT_EQ(refused(models, "a"), 503);
+}
+
+// A new version answers from the next request on; one that is under way ends with its own; and back.
+TEST(ModelRegistry, ChatVersionsReplaceEachOtherUnderWay) {
+  const harness::ChatFiles files("registry_versions");
+  ModelRegistry models(small_caches());
+  models.add(files.ai("talk", 1));
+  const auto second = Ai::open(files.ai("talk", 2, "next"));
+  const auto before = models.acquire("talk");
+  const auto first_words = said(*before);
+  std::vector<int32_t> under_way;
+  std::thread running([&] { under_way = said(*before); });
+  models.replace("talk", second);
+  const auto after = models.acquire("talk");
+  EXPECT_EQ(after->hash, second->hash());
+  EXPECT_EQ(after->engine, before->engine);
+  EXPECT_NE(said(*after), first_words);
+  running.join();
+  EXPECT_EQ(under_way, first_words);
+  EXPECT_TRUE(models.roll_back("talk"));
+  EXPECT_EQ(said(*models.acquire("talk")), first_words);
 }
 
 }  // namespace
