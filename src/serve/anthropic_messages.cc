@@ -237,7 +237,7 @@ void count_tokens(Service& service, Call& call) {
   task.model = generating_model(service, call.body());
   call.answered_by(task.model->name, task.model->hash);
   read_conversation(call.body(), task);
-  call.reply({{"input_tokens", task.model->engine->tokenizer().encode(render_conversation(task), true, false).size()}});
+  call.reply({{"input_tokens", conversation_tokens(task).size()}});
 }
 
 constexpr std::string_view kMessages = R"({"type":"object","required":["max_tokens","messages"],"properties":{"model":{"type":"string"},

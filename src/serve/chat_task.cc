@@ -13,6 +13,7 @@
 #include "serve/refusal.h"
 #include "serve/service.h"
 #include "text/chat_template.h"
+#include "text/written_specials.h"
 
 namespace ingot {
 namespace {
@@ -186,21 +187,6 @@ void read_tools(const Json& body, ChatTask& task) {
   }
 }
 
-void read_response_format(const Json& format, ChatTask& task, const char* field_name) {
-  if (!format.is_object()) refuse_field(field_name, fmt::format("\"{}\" must be an object", field_name));
-  const std::string type = text_field(format, "type", "text");
-  if (type == "text") return;
-  if (type == "json_object") {
-    task.schema = {{"type", "object"}};
-    return;
-  }
-  if (type != "json_schema") refuse_field(field_name, "the type must be text, json_object or json_schema");
-  const Json* inner = field(format, "json_schema");
-  const Json* schema = inner && inner->is_object() ? field(*inner, "schema") : field(format, "schema");
-  if (!schema || !schema->is_object()) refuse_field(field_name, "json_schema needs a \"schema\"");
-  task.schema = *schema;
-}
-
 void fit_context(const ServedModel& model, Generation& generation, int64_t otherwise) {
   const int64_t context = model.engine->context(), prompt = static_cast<int64_t>(generation.prompt.size());
   if (prompt >= context)
@@ -212,7 +198,8 @@ void fit_context(const ServedModel& model, Generation& generation, int64_t other
 
 namespace {
 
-std::string render_chat(ChatTask& task) {
+// The prompt as the template writes it; special tokens in what the client sent are not special.
+PromptText render_chat(ChatTask& task) {
   const ServedModel& model = *task.model;
   if (!model.system.empty() && std::none_of(task.messages.begin(), task.messages.end(), [](const Json& m) { return m["role"] == "system"; }))
     task.messages.insert(task.messages.begin(), Json{{"role", "system"}, {"content", model.system}});
@@ -240,14 +227,20 @@ std::string render_chat(ChatTask& task) {
     begun = task.messages.back()["content"].get<std::string>();
     variables["messages"].erase(variables["messages"].size() - 1);
   }
+  Json sent = variables;
+  sent["begun"] = begun;
+  const WrittenSpecials specials(tokenizer, sent);
+  specials.mark(variables);
+  specials.mark(begun);
   variables["bos_token"] = piece(tokenizer, tokenizer.bos);
   variables["eos_token"] = piece(tokenizer, tokenizer.eos);
-  std::string text = model.chat->render(variables, std::time(nullptr)) + begun;
+  PromptText prompt = specials.take_out(model.chat->render(variables, std::time(nullptr)) + begun);
+  const std::string& text = prompt.text;
   task.may_think = source.find("<think>") != std::string::npos || tokenizer.find("<think>") >= 0;
   const size_t open = text.rfind("<think>");
   task.generation.show_special = offered || task.may_think;  // some families mark calls and thoughts by special tokens
   task.thinking = task.may_think && open != std::string::npos && text.find("</think>", open) == std::string::npos && text.size() - open < 16;
-  return text;
+  return prompt;
 }
 
 }  // namespace
@@ -297,9 +290,10 @@ void read_documents(const Json& body, ChatTask& task) {
   if (!task.variables.contains("documents")) task.variables["documents"] = std::move(shown);
 }
 
-std::string render_conversation(ChatTask& task) {
+std::vector<int32_t> conversation_tokens(ChatTask& task) {
   normalise(task.messages);
-  return render_chat(task);
+  const PromptText prompt = render_chat(task);
+  return task.model->engine->tokenizer().encode_prompt(prompt.text, prompt.written);
 }
 
 void check_question(Service& service, ChatTask& task, std::string question, const std::vector<std::string>& earlier) {
@@ -331,19 +325,18 @@ void prepare_chat(Service& service, ChatTask& task) {
   if (task.question != asked)
     for (Json& message : task.messages)
       if (message["role"] == "user" && message["content"] == asked) message["content"] = task.question;
-  std::string text = render_chat(task);
+  PromptText prompt = render_chat(task);
   const bool must_call = task.choice == ToolChoice::kRequired || task.choice == ToolChoice::kNamed;
   if (must_call) {
-    if (task.format == ToolFormat::kHermes) text += "<tool_call>\n";  // the form that it has learnt; the object itself is held to the schema
+    if (task.format == ToolFormat::kHermes) prompt.text += "<tool_call>\n";  // the form that it has learnt; the object itself is held to the schema
     task.format = ToolFormat::kWhole;
     task.may_think = task.thinking = false;
-    task.generation.constraint = schema_constraint(*task.model, tool_call_schema(task.tools, task.tool));
-  } else if (!task.schema.is_null()) {
-    task.generation.constraint = schema_constraint(*task.model, task.schema);
+    task.generation.constraint = answer_constraint(*task.model, schema_spec(tool_call_schema(task.tools, task.tool)));
+  } else if (task.form) {
+    task.generation.constraint = answer_constraint(*task.model, *task.form);
     task.may_think = task.thinking = false;
   }
-  const Tokenizer& tokenizer = task.model->engine->tokenizer();
-  task.generation.prompt = tokenizer.encode(text, true, false);
+  task.generation.prompt = task.model->engine->tokenizer().encode_prompt(prompt.text, prompt.written);
   if (task.generation.prompt.empty()) refuse_field("messages", "the conversation is empty");
   fit_context(*task.model, task.generation, service.options().answer_tokens);
 }

@@ -3,9 +3,11 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "runtime/constraint.h"
 #include "runtime/engine.h"
 #include "serve/call.h"
 #include "serve/model_registry.h"
@@ -25,7 +27,7 @@ struct ChatTask {
   std::string tool;                // kNamed: which
   bool parallel = true;            // several calls in one answer
   Json variables = Json::object(); // more for the template
-  Json schema;                     // the answer must be JSON of this schema; null: free text
+  std::optional<ConstraintSpec> form;  // the answer must be JSON of a schema, follow a grammar, ...; none: free text
   Generation generation;           // sampling, stop, limit (0: as the service has it), choices, top_logprobs
   std::vector<std::string> documents;  // that the answer must rest on where the AI's rails ask for it; the model sees them as variables
 
@@ -43,8 +45,6 @@ std::vector<std::string> read_stop(const Json& body, const char* key);
 
 // Tools and tool_choice in OpenAI's shape, checked.
 void read_tools(const Json& body, ChatTask& task);
-// response_format in OpenAI's shape.
-void read_response_format(const Json& format, ChatTask& task, const char* field_name);
 
 // Applies the input rails, renders the template, tokenizes, and settles limit and constraint. Throws Refusal, with both numbers for
 // a prompt that is too long.
@@ -55,7 +55,7 @@ void check_question(Service& service, ChatTask& task, std::string question, cons
 // "documents": texts, or objects with "text" or "content", and "title". Those that the rails stop are left out.
 void read_documents(const Json& body, ChatTask& task);
 // The prompt as the model reads it, without rails: for counting tokens.
-std::string render_conversation(ChatTask& task);
+std::vector<int32_t> conversation_tokens(ChatTask& task);
 
 // Refuses a prompt that does not fit, with both numbers; else lowers limit to what the context leaves.
 void fit_context(const ServedModel& model, Generation& generation, int64_t otherwise);

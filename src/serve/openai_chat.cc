@@ -1,6 +1,7 @@
 // OpenAI's chat completions.
 #include <fmt/format.h>
 
+#include "serve/answer_constraint.h"
 #include "serve/chat_run.h"
 #include "serve/openai_shapes.h"
 #include "serve/ranking_answer.h"
@@ -164,7 +165,7 @@ void chat(Service& service, Call& call) {
   if (flag_field(body, "logprobs", false)) task.generation.top_logprobs = static_cast<int>(whole_field(body, "top_logprobs", 0, 0, 20));
   else if (whole_field(body, "top_logprobs", 0, 0, 20) > 0) refuse_field("top_logprobs", "\"top_logprobs\" needs \"logprobs\": true");
   read_tools(body, task);
-  if (const Json* format = field(body, "response_format")) read_response_format(*format, task, "response_format");
+  task.form = read_answer_form(body);
   read_documents(body, task);
   if (const Json* more = field(body, "chat_template_kwargs"); more && more->is_object()) task.variables = *more;
   if (field(body, "reasoning_effort")) task.variables["reasoning_effort"] = text_field(body, "reasoning_effort");

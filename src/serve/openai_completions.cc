@@ -1,6 +1,7 @@
 // OpenAI's completions, the older API that evaluation harnesses and editors use.
 #include <fmt/format.h>
 
+#include "serve/answer_constraint.h"
 #include "serve/chat_run.h"
 #include "serve/fill_in_middle.h"
 #include "serve/openai_shapes.h"
@@ -123,8 +124,7 @@ void completions(Service& service, Call& call) {
   const MiddleMarks marks = suffix.empty() ? MiddleMarks{} : middle_marks(tokenizer);
   if (!suffix.empty() && !marks) refuse_field("suffix", fmt::format("\"{}\" was not taught to fill in the middle: it has no marks for it", model->name), "unsupported");
   if (!suffix.empty() && echo) refuse_field("suffix", "\"suffix\" and \"echo\" cannot be combined");
-  if (const Json* format = field(body, "response_format"); format && text_field(*format, "type", "text") != "text")
-    refuse_field("response_format", "answers held to a schema come from /v1/chat/completions");
+  const auto form = read_answer_form(body);
 
   const auto prompts = prompts_of(body, tokenizer);
   std::vector<ChatTask> tasks(prompts.size());
@@ -136,6 +136,7 @@ void completions(Service& service, Call& call) {
     task.generation.prompt = !suffix.empty() ? middle_prompt(tokenizer, marks, task.question, suffix)
                              : task.question != prompts[i].text ? tokenizer.encode(task.question) : prompts[i].ids;
     task.generation.limit = asked;
+    if (form) task.generation.constraint = answer_constraint(*model, *form);
     if (asked == 0 && !echo) refuse_field("max_tokens", "0 tokens are asked for: nothing would be answered (\"echo\" may ask for none)");
     if (asked > 0) fit_context(*model, task.generation, asked);
   }

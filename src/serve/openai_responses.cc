@@ -1,6 +1,7 @@
 // OpenAI's responses. Nothing is stored, so "store": true and "previous_response_id" are refused.
 #include <fmt/format.h>
 
+#include "serve/answer_constraint.h"
 #include "serve/chat_run.h"
 #include "serve/ranking_answer.h"
 #include "serve/refusal.h"
@@ -200,7 +201,7 @@ void responses(Service& service, Call& call) {
   task.generation.limit = whole_field(body, "max_output_tokens", 0, 1, 1 << 30);
   read_tools(tools_of(body), task);
   if (const Json* text = field(body, "text"); text && text->is_object())
-    if (const Json* format = field(*text, "format")) read_response_format(*format, task, "text");
+    if (const Json* format = field(*text, "format")) task.form = read_response_format(*format, "text");
   if (const Json* reasoning = field(body, "reasoning"); reasoning && reasoning->is_object() && field(*reasoning, "effort"))
     task.variables["reasoning_effort"] = text_field(*reasoning, "effort");
   prepare_chat(service, task);

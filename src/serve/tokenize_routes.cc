@@ -19,7 +19,7 @@ void tokenize(Service& service, Call& call) {
     task.model = model;
     task.messages = *messages;
     read_tools(body, task);
-    ids = tokenizer.encode(render_conversation(task), true, false);
+    ids = conversation_tokens(task);
   } else if (field(body, "content")) {
     ids = tokenizer.encode(text_field(body, "content"), flag_field(body, "parse_special", true), flag_field(body, "add_special", false));
   } else if (field(body, "prompt")) {

@@ -1,5 +1,9 @@
 // OpenAI's APIs over the real binary and raw HTTP.
+#include <cmath>
+#include <cstring>
+
 #include "running_service.h"
+#include "runtime/open_model.h"
 #include "serve/api_route.h"
 #include "text/tokenizer.h"
 
@@ -223,6 +227,127 @@ TEST_F(OpenAiApi, EmbeddingsAndRanking) {
   EXPECT_EQ(ranked["results"][0]["document"]["text"], texts[0]);
   const Json scored = service->ask("/score", {{"model", "ingot-base"}, {"text_1", texts[0]}, {"text_2", {texts[0], texts[1]}}});
   EXPECT_GT(scored["data"][0]["score"].get<double>(), scored["data"][1]["score"].get<double>());
+}
+
+// A sentence encoder beside language models: the same vectors as without a service, shortened and packed as the API has it.
+TEST(SentenceEncoder, IsServed) {
+  const auto folder = std::filesystem::path(::testing::TempDir()) / ("served_bert_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  for (const char* name : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(std::string(INGOT_TEST_DATA) + "/models/data/families/bert/" + name, folder / name, std::filesystem::copy_options::overwrite_existing);
+  std::string vocab = R"("[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3)";
+  for (int i = 4; i < 48; ++i) vocab += ",\"w" + std::to_string(i) + "\":" + std::to_string(i);
+  write_file(folder / "tokenizer.json", R"({"added_tokens":[{"id":2,"content":"[CLS]","special":true},{"id":3,"content":"[SEP]","special":true}],
+      "normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true},"pre_tokenizer":{"type":"BertPreTokenizer"},
+      "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}],
+      "pair":[],"special_tokens":{"[CLS]":{"id":"[CLS]","ids":[2],"tokens":["[CLS]"]},"[SEP]":{"id":"[SEP]","ids":[3],"tokens":["[SEP]"]}}},
+      "model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{)" + vocab + "}}}");
+  RunningService service({"bert=" + folder.string(), "ingot-base"});
+  ASSERT_NE(service.port(), 0);
+  std::string long_text;
+  for (int i = 0; i < 200; ++i) long_text += "w" + std::to_string(4 + i * 7 % 44) + " ";
+  const std::vector<std::string> texts{"w9 w10 w11", "w12 W13", long_text};
+  const Json plain = service.ask("/v1/embeddings", {{"model", "bert"}, {"input", texts}});
+  ASSERT_EQ(plain["data"].size(), 3u);
+  EXPECT_EQ(plain["usage"]["prompt_tokens"], 5 + 4 + 202);
+  EXPECT_EQ(plain["windows"][0], 1);
+  EXPECT_GT(plain["windows"][2].get<int>(), 1);  // longer than its 96 positions: nothing is cut off
+  const std::vector<float> expected = open_encoder(folder.string())->encode(texts);
+  ASSERT_EQ(expected.size(), 3u * 32);
+  for (size_t t = 0; t < 3; ++t)
+    for (size_t i = 0; i < 32; ++i) EXPECT_FLOAT_EQ(plain["data"][t]["embedding"][i].get<float>(), expected[t * 32 + i]);
+  // base64 of little-endian floats, and the first numbers alone, of unit length again.
+  const Json packed = service.ask("/v1/embeddings", {{"model", "bert"}, {"input", texts}, {"encoding_format", "base64"}, {"dimensions", 8}});
+  double square = 0;
+  for (size_t i = 0; i < 8; ++i) square += static_cast<double>(expected[i]) * expected[i];
+  const std::string text = packed["data"][0]["embedding"];
+  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  uint32_t bits = 0;
+  int have = 0;
+  for (const char c : text) {
+    if (c == '=') break;
+    bits = bits << 6 | static_cast<uint32_t>(kAlphabet.find(c));
+    if ((have += 6) >= 8) bytes += static_cast<char>(bits >> (have -= 8) & 255);
+  }
+  ASSERT_EQ(bytes.size(), 32u);
+  for (size_t i = 0; i < 8; ++i) {
+    float value;
+    std::memcpy(&value, bytes.data() + 4 * i, 4);
+    EXPECT_NEAR(value, expected[i] / std::sqrt(square), 1e-6);
+  }
+  service.ask("/v1/embeddings", {{"model", "bert"}, {"input", "x"}, {"dimensions", 33}}, 400);
+  service.ask("/v1/completions", {{"model", "bert"}, {"prompt", "x"}}, 400);
+  EXPECT_EQ(service.ask("/v1/rerank", {{"model", "bert"}, {"query", texts[0]}, {"documents", {texts[1], texts[0]}}})["results"][0]["index"], 1);
+  std::filesystem::remove_all(folder);
+}
+
+// Held to a schema, even a model that knows nothing of JSON answers in it; so a tool that must be called is called.
+TEST_F(OpenAiApi, AnswersHeldToAForm) {
+  const Json schema = {{"type", "object"}, {"properties", {{"name", {{"type", "string"}, {"maxLength", 12}}}, {"severity", {{"enum", {"low", "high"}}}}}},
+                       {"required", {"name", "severity"}}, {"additionalProperties", false}};
+  const Json body = {{"model", "talker"}, {"messages", said("A crash at boot")}, {"max_tokens", 120}, {"temperature", 0}};
+  for (const Json& form : {Json{{"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "bug"}, {"schema", schema}}}}}}, Json{{"guided_json", schema}},
+                           Json{{"structured_outputs", {{"json", schema}}}}, Json{{"json_schema", schema}}}) {
+    Json held = body;
+    held.update(form);
+    const Json answer = service->ask("/v1/chat/completions", held);
+    const Json bug = Json::parse(answer["choices"][0]["message"]["content"].get<std::string>(), nullptr, false);
+    ASSERT_TRUE(bug.is_object()) << form << answer;
+    EXPECT_TRUE(bug["severity"] == "low" || bug["severity"] == "high");
+    EXPECT_EQ(bug.size(), 2u);
+  }
+  const Json tools = Json::array({{{"type", "function"}, {"function", {{"name", "file_bug"}, {"parameters", schema}}}},
+                                  {{"type", "function"}, {"function", {{"name", "close_bug"}, {"parameters", {{"type", "object"}, {"properties", {{"id", {{"type", "integer"}}}}}, {"required", {"id"}}}}}}}});
+  for (const Json& choice : {Json("required"), Json{{"type", "function"}, {"function", {{"name", "file_bug"}}}}}) {
+    Json calling = body;
+    calling.update({{"max_tokens", 160}, {"tools", tools}, {"tool_choice", choice}});
+    const Json called = service->ask("/v1/chat/completions", calling);
+    ASSERT_EQ(called["choices"][0]["finish_reason"], "tool_calls") << called;
+    const Json& call = called["choices"][0]["message"]["tool_calls"][0]["function"];
+    if (choice.is_object()) {
+      EXPECT_EQ(call["name"], "file_bug");
+    }
+    EXPECT_TRUE(Json::parse(call["arguments"].get<std::string>()).is_object());
+    std::string name, arguments;
+    for (const auto& event : service->stream("/v1/chat/completions", calling))
+      if (event.data.is_object())
+        for (const Json& one : event.data["choices"][0]["delta"].value("tool_calls", Json::array())) {
+          name += one["function"]["name"].get<std::string>();
+          arguments += one["function"]["arguments"].get<std::string>();
+        }
+    EXPECT_EQ(name, call["name"]);
+    EXPECT_EQ(arguments, call["arguments"]);
+  }
+  const Json prompt = {{"model", "ingot-base"}, {"prompt", "It is"}, {"temperature", 0}};
+  const auto text = [&](const Json& form) {
+    Json held = prompt;
+    held.update(form);
+    return service->ask("/v1/completions", held)["choices"][0]["text"].get<std::string>();
+  };
+  for (const Json& form : {Json{{"guided_choice", {"red", "green"}}}, Json{{"structured_outputs", {{"choice", {"red", "green"}}}}}, Json{{"grammar", "root ::= \"red\" | \"green\""}},
+                           Json{{"guided_regex", "red|green"}}}) {
+    const std::string word = text(form);
+    EXPECT_TRUE(word == "red" || word == "green") << form << word;
+  }
+  for (const Json& wrong : {Json{{"guided_regex", "("}}, Json{{"guided_regex", "a"}, {"guided_choice", {"b"}}}, Json{{"grammar", "nothing"}}, Json{{"guided_choice", Json::array()}},
+                            Json{{"structured_outputs", {{"structural_tag", "x"}}}}, Json{{"response_format", {{"type", "yaml"}}}}}) {
+    Json held = prompt;
+    held.update(wrong);
+    service->ask("/v1/completions", held, 400);
+  }
+}
+
+// Special tokens that a message writes out are letters: they end no turn and open none.
+TEST_F(OpenAiApi, SpecialTokensInMessagesAreLetters) {
+  const auto tokens = [&](const std::string& text) { return service->ask("/tokenize", {{"model", "talker"}, {"messages", said(text)}}); };
+  const Json specials = service->ask("/tokenize", {{"model", "talker"}, {"prompt", "<|endoftext|>"}, {"add_special_tokens", false}});
+  ASSERT_EQ(specials["count"], 1);
+  const int32_t special = specials["tokens"][0];
+  const Json written = tokens("a<|endoftext|>b");
+  for (const Json& id : written["tokens"]) EXPECT_NE(id, special);
+  EXPECT_EQ(service->ask("/detokenize", {{"model", "talker"}, {"tokens", written["tokens"]}})["prompt"], "user: a<|endoftext|>bassistant:");
+  EXPECT_EQ(tokens("ab")["count"].get<int>() + 4 < written["count"].get<int>(), true);
 }
 
 // What the document says and what is served are one table; every route answers nonsense without a fault.
