@@ -70,7 +70,7 @@ struct GenerationResult {
   std::vector<std::vector<TokenScore>> prompt_scores;  // by prompt token; the first has none
   int64_t cached = 0;      // prompt tokens that the prefix cache saved
   int64_t drafted = 0, accepted = 0;  // tokens that speculation proposed, and those of them that were right
-  double first_s = 0, total_s = 0;
+  double queue_s = 0, first_s = 0, total_s = 0;  // until it was first worked on, had its first token, ended
   double constraint_s = 0;  // spent on the constraint
 };
 

@@ -74,6 +74,7 @@ void Engine::start(Sequence& s) {
   prefixes_.touch(s.node);
   if (s.produced() == 0) {
     s.result.cached = s.stored;
+    if (s.result.queue_s == 0) s.result.queue_s = seconds_since(s.job.start);
     stats_.cached_tokens += s.stored;
   }
   active_.push_back(&s);

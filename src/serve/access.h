@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "serve/refusal.h"
 
 namespace ingot {
 
@@ -18,6 +21,7 @@ struct Caller {
   std::string key;   // the key's id (never the key); empty: none was needed
   std::string user;  // for fair turns: the key's id, else the address
   int priority = 0;  // higher goes first
+  bool limited = false;  // has a limit of tokens: what it generates is taken from it token by token
 };
 
 // What a request took, told once when it is over.
@@ -26,7 +30,10 @@ struct Usage {
   std::string route, model, ai;  // path of the route; name; hash
   int status = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
-  double queue_s = 0, first_token_s = 0, total_s = 0;
+  int64_t taken_tokens = 0;  // of these, what the caller's limits were already told of
+  double total_s = 0;        // from the request's coming to the end of its answer
+  double begun_s = 0;        // when its generation began; the three below count from there
+  double queue_s = 0, first_token_s = 0, generation_s = 0;  // waited; had its first token; ended. 0: nothing was generated
 };
 
 class Access {
@@ -34,6 +41,8 @@ class Access {
   virtual ~Access() = default;
   // Throws Refusal: 401 without a key, 403 beyond its scope, 429 beyond its rate. Called on the network thread.
   virtual Caller admit(const ApiRoute& route, const HttpRequest& request) = 0;
+  // Takes tokens from the caller's limits if they fit; what is wrong if they do not, and nothing is taken. Any thread.
+  virtual std::optional<Refusal> take(const Caller& caller, int64_t tokens) { return (void)caller, (void)tokens, std::nullopt; }
   virtual void used(const Usage& usage) { (void)usage; }  // any thread
   // For a log of what was asked and answered: may put itself between the exchange and its handler, and is told at the end.
   virtual std::shared_ptr<HttpExchange> watched(std::shared_ptr<HttpExchange> exchange) { return exchange; }

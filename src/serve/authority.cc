@@ -117,46 +117,77 @@ Decision Authority::refused_key(std::string_view peer, int64_t now, std::string 
   return {401, "invalid_api_key", std::move(message), 0, {}};
 }
 
-Decision Authority::within_limits(const ApiKey& key, int64_t now) {
-  const KeyLimits& limits = key.limits;
-  Account& account = accounts_[key.id];
-  const auto fill = [now](Bucket& bucket, int64_t per_minute) {
-    if (bucket.at == 0) bucket.level = static_cast<double>(per_minute);
-    bucket.level = std::min(static_cast<double>(per_minute), bucket.level + static_cast<double>(now - bucket.at) * static_cast<double>(per_minute) / 60000);
-    bucket.at = now;
-  };
+namespace {
+
+template <class Bucket>
+void fill_bucket(Bucket& bucket, int64_t per_minute, int64_t now) {
+  if (bucket.at == 0) bucket.level = static_cast<double>(per_minute);
+  bucket.level = std::min(static_cast<double>(per_minute), bucket.level + static_cast<double>(now - bucket.at) * static_cast<double>(per_minute) / 60000);
+  bucket.at = now;
+}
+
+}  // namespace
+
+Decision Authority::tokens_left(Account& account, int64_t id, int64_t tokens, int64_t now) {
+  const KeyLimits& limits = account.limits;
   if (limits.tokens_per_day || limits.tokens_per_month) {
     const Date date = date_of(now / 1000);
     if (account.day != date.day) {
       account.day = date.day;
-      account.day_tokens = usage_ ? usage_->tokens_since(key.id, date.day * 86400) : 0;
+      account.day_tokens = usage_ ? usage_->tokens_since(id, date.day * 86400) : 0;
     }
     if (account.month != date.month) {
       account.month = date.month;
-      account.month_tokens = usage_ ? usage_->tokens_since(key.id, date.month_begin) : 0;
+      account.month_tokens = usage_ ? usage_->tokens_since(id, date.month_begin) : 0;
     }
     const auto over = [&](int64_t used, int64_t limit, const char* period, int64_t until) {
-      return Decision{429, "insufficient_quota", fmt::format("the key \"{}\" has used {} of its {} tokens a {}", key.name, used, limit, period), static_cast<int>(std::max<int64_t>(1, until - now / 1000)), {}};
+      return Decision{429, "insufficient_quota", fmt::format("the key \"{}\" has used {} of its {} tokens a {}", account.name, used, limit, period), static_cast<int>(std::max<int64_t>(1, until - now / 1000)), {}};
     };
-    if (limits.tokens_per_day && account.day_tokens >= limits.tokens_per_day) return over(account.day_tokens, limits.tokens_per_day, "day", (date.day + 1) * 86400);
-    if (limits.tokens_per_month && account.month_tokens >= limits.tokens_per_month) return over(account.month_tokens, limits.tokens_per_month, "month", date.next_month);
+    if (limits.tokens_per_day && account.day_tokens + tokens > limits.tokens_per_day) return over(account.day_tokens, limits.tokens_per_day, "day", (date.day + 1) * 86400);
+    if (limits.tokens_per_month && account.month_tokens + tokens > limits.tokens_per_month) return over(account.month_tokens, limits.tokens_per_month, "month", date.next_month);
   }
   if (limits.tokens_per_minute) {
-    fill(account.tokens, limits.tokens_per_minute);
-    if (account.tokens.level <= 0) {
-      const double wait = (1 - account.tokens.level) * 60000 / static_cast<double>(limits.tokens_per_minute);
-      return {429, "rate_limit_exceeded", fmt::format("the key \"{}\" may use {} tokens a minute", key.name, limits.tokens_per_minute), whole_seconds(wait), {}};
+    fill_bucket(account.tokens, limits.tokens_per_minute, now);
+    if (account.tokens.level < static_cast<double>(tokens)) {
+      const auto most = static_cast<double>(std::min(tokens, limits.tokens_per_minute));
+      const double wait = (most - account.tokens.level) * 60000 / static_cast<double>(limits.tokens_per_minute);
+      const std::string asked = tokens > 1 ? fmt::format("; {} are asked for", tokens) : "";
+      return {429, "rate_limit_exceeded", fmt::format("the key \"{}\" may use {} tokens a minute{}", account.name, limits.tokens_per_minute, asked), whole_seconds(wait), {}};
     }
   }
+  return {};
+}
+
+Decision Authority::within_limits(const ApiKey& key, int64_t now) {
+  Account& account = accounts_[key.id];
+  account.limits = key.limits;
+  account.name = key.name;
+  const KeyLimits& limits = key.limits;
+  const bool limited = limits.tokens_per_minute || limits.tokens_per_day || limits.tokens_per_month;
+  if (limited)
+    if (Decision left = tokens_left(account, key.id, 1, now); !left.allowed()) return left;
   if (limits.requests_per_minute) {
-    fill(account.requests, limits.requests_per_minute);
+    fill_bucket(account.requests, limits.requests_per_minute, now);
     if (account.requests.level < 1) {
       const double wait = (1 - account.requests.level) * 60000 / static_cast<double>(limits.requests_per_minute);
       return {429, "rate_limit_exceeded", fmt::format("the key \"{}\" may send {} requests a minute", key.name, limits.requests_per_minute), whole_seconds(wait), {}};
     }
     account.requests.level -= 1;
   }
-  return {200, "", "", 0, {key.id, key.name, key.priority}};
+  return {200, "", "", 0, {key.id, key.name, key.priority, limited}};
+}
+
+Decision Authority::take(const Grant& grant, int64_t tokens) {
+  if (!grant.limited) return {};
+  std::lock_guard lock(mutex_);
+  const auto found = accounts_.find(grant.key_id);
+  if (found == accounts_.end()) return {};
+  Decision left = tokens_left(found->second, grant.key_id, tokens, options_.now());
+  if (!left.allowed()) return left;
+  found->second.tokens.level -= static_cast<double>(tokens);
+  found->second.day_tokens += tokens;
+  found->second.month_tokens += tokens;
+  return left;
 }
 
 Decision Authority::authorize(std::string_view credential, std::string_view peer, std::span<const std::string_view> scopes) {
@@ -170,7 +201,7 @@ Decision Authority::authorize(std::string_view credential, std::string_view peer
   if (!options_.master_key.empty()) {
     // Hashed first: the comparison then has one length.
     const Digest given = sha256(credential), wanted = sha256(options_.master_key);
-    if (CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0) return {200, "", "", 0, {0, "INGOT_API_KEY", 0}};
+    if (CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0) return {200, "", "", 0, {0, "INGOT_API_KEY", 0, false}};
   }
   const ApiKey* key = find(credential, now);
   if (!key) return refused_key(peer, now, "the key is not one of this service");

@@ -23,6 +23,7 @@ struct Grant {
   int64_t key_id = 0;    // 0: no key was asked for, or INGOT_API_KEY
   std::string key_name;  // empty: none; "INGOT_API_KEY"
   int priority = 0;
+  bool limited = false;  // by tokens
 };
 
 struct Decision {
@@ -54,8 +55,9 @@ class Authority {
   // (liveness). Any thread.
   Decision authorize(std::string_view credential, std::string_view peer, std::span<const std::string_view> scopes);
 
-  // What a request took, told when it is over: counts towards rates and quotas, which therefore end after the request that
-  // passes them. Any thread.
+  // Takes tokens from the key's rates and quotas if they fit, else refuses (429) and takes none. Any thread.
+  Decision take(const Grant& grant, int64_t tokens);
+  // What a request took that could not be told before it was over: the request that passes a limit so is served whole. Any thread.
   void spent(const Grant& grant, int64_t tokens);
 
  private:
@@ -68,10 +70,14 @@ class Authority {
     int64_t day = -1, day_tokens = 0;      // days since 1970
     int month = -1;                        // since 1970
     int64_t month_tokens = 0;
+    KeyLimits limits;
+    std::string name;
   };
   void refresh(int64_t now);  // REQUIRES: mutex_ is held
   const ApiKey* find(std::string_view credential, int64_t now) const;
   Decision within_limits(const ApiKey& key, int64_t now);
+  // Whether `tokens` more fit.
+  Decision tokens_left(Account& account, int64_t id, int64_t tokens, int64_t now);
   Decision refused_key(std::string_view peer, int64_t now, std::string message);
 
   KeyStore* keys_;

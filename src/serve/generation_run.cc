@@ -17,10 +17,17 @@ double seconds(Clock::duration time) { return std::chrono::duration<double>(time
 }  // namespace
 
 GenerationRun::GenerationRun(Service& service, Call& call, std::shared_ptr<const ServedModel> model, Generation generation)
-    : service_(service), call_(call), model_(std::move(model)), generation_(std::move(generation)), cancelled_(std::make_shared<std::atomic<bool>>(false)) {
+    : service_(service), call_(call), model_(std::move(model)), generation_(std::move(generation)), cancelled_(std::make_shared<std::atomic<bool>>(false)),
+      begun_s_(call.seconds()) {
   generation_.cancel = cancelled_;
+  generation_.adapter = model_->adapter;
   generation_.user = call.usage.caller.user;
   generation_.priority = call.usage.caller.priority;
+  if (call.usage.caller.limited) {
+    const auto prompt = static_cast<int64_t>(generation_.prompt.size());
+    if (auto refusal = service.access().take(call.usage.caller, prompt)) throw std::move(*refusal);
+    taken_ = prompt;
+  }
   auto task = [this] { run(); };
   if (!service.generators().run(task)) throw Refusal{429, "too many answers are being generated", "overloaded", "", 1};
 }
@@ -39,12 +46,19 @@ void GenerationRun::run() {
   std::vector<Clock::time_point> last(static_cast<size_t>(std::max(1, generation_.choices)));
   ++metrics.running;
   generation_.on_token = [&](const TokenEvent& event) {
+    if (event.token >= 0 && call_.usage.caller.limited) {
+      if (service_.access().take(call_.usage.caller, 1)) {
+        cut_ = true;
+        return false;
+      }
+      ++taken_;
+    }
     const auto now = Clock::now();
     auto& before = last[static_cast<size_t>(event.choice)];
     if (event.token >= 0) {
       if (before == Clock::time_point()) {
         metrics.first_token.add(seconds(now - start));
-        } else {
+      } else {
         metrics.between_tokens.add(seconds(now - before));
       }
       before = now;
@@ -63,6 +77,9 @@ void GenerationRun::run() {
     error = std::current_exception();
   }
   --metrics.running;
+  if (cut_)  // the token that no longer fitted was not given out
+    for (GenerationResult& result : results)
+      if (result.reason == FinishReason::kCancelled) result.reason = FinishReason::kLength;
   if (!error) {
     const double whole = seconds(Clock::now() - start);
     metrics.whole.add(whole);
@@ -102,11 +119,17 @@ void GenerationRun::account() {
   if (accounted_) return;
   accounted_ = true;
   Usage& usage = call_.usage;
+  usage.taken_tokens += taken_;
   usage.prompt_tokens += static_cast<int64_t>(generation_.prompt.size());
   for (const GenerationResult& result : results_) usage.generated_tokens += static_cast<int64_t>(result.tokens.size());
+  if (cut_ && usage.generated_tokens > 0) --usage.generated_tokens;  // the one that was not given out
   if (results_.empty()) return;
   usage.cached_tokens += results_[0].cached;
-  if (usage.first_token_s == 0) usage.first_token_s = results_[0].first_s;
+  if (usage.first_token_s > 0) return;  // of several prompts the first one's times
+  usage.begun_s = begun_s_;
+  usage.queue_s = results_[0].queue_s;
+  usage.first_token_s = results_[0].first_s;
+  usage.generation_s = results_[0].total_s;
 }
 
 void GenerationRun::wait_for_first() {

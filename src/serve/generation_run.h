@@ -2,6 +2,7 @@
 // never holds the engine up.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -26,7 +27,7 @@ struct GeneratedPiece {
 
 class GenerationRun {
  public:
-  // Starts at once. The generation is cancelled within a token of the client's leaving. Throws Refusal 429 when too much is under way.
+  // Starts at once. An answer that uses up its caller's tokens ends there, for its length. The generation is cancelled within a token of the client's leaving. Throws Refusal 429 when too much is under way.
   GenerationRun(Service& service, Call& call, std::shared_ptr<const ServedModel> model, Generation generation);
   ~GenerationRun();  // cancels and waits
   GenerationRun(const GenerationRun&) = delete;
@@ -47,12 +48,15 @@ class GenerationRun {
   std::shared_ptr<const ServedModel> model_;
   Generation generation_;
   std::shared_ptr<std::atomic<bool>> cancelled_;
+  double begun_s_;  // since the request came
   std::vector<GenerationResult> results_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<GeneratedPiece> pieces_;
   bool any_ = false, over_ = false, accounted_ = false;
   std::exception_ptr error_;
+  std::atomic<int64_t> taken_{0};  // tokens, from the caller's limits
+  bool cut_ = false;               // its caller's tokens are used up
 };
 
 }  // namespace ingot

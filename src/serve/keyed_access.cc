@@ -185,13 +185,20 @@ Caller KeyedAccess::admit(const ApiRoute& route, const HttpRequest& request) {
   const Decision decision = authority_->authorize(credential.key, request.peer, scopes_of(route));
   if (!decision.allowed()) throw Refusal{decision.status, decision.message, decision.code, "", decision.retry_after_s};
   const Grant& grant = decision.grant;
-  return {grant.key_id ? std::to_string(grant.key_id) : "", grant.key_name.empty() ? request.peer : grant.key_name, grant.priority};
+  return {grant.key_id ? std::to_string(grant.key_id) : "", grant.key_name.empty() ? request.peer : grant.key_name, grant.priority, grant.limited};
+}
+
+std::optional<Refusal> KeyedAccess::take(const Caller& caller, int64_t tokens) {
+  if (!caller.limited) return std::nullopt;
+  const Decision decision = authority_->take({key_of(caller), caller.user, 0, true}, tokens);
+  if (decision.allowed()) return std::nullopt;
+  return Refusal{decision.status, decision.message, decision.code, "", decision.retry_after_s};
 }
 
 void KeyedAccess::used(const Usage& usage) {
   if (usage.model.empty()) return;  // look-ups cost nothing
   const int64_t key = key_of(usage.caller);
-  authority_->spent({key, usage.caller.user, 0}, usage.prompt_tokens + usage.generated_tokens);
+  authority_->spent({key, usage.caller.user, 0, usage.caller.limited}, usage.prompt_tokens + usage.generated_tokens - usage.taken_tokens);
   if (usage_) usage_->add({std::time(nullptr), key, usage.model, usage.ai, usage.status >= 400, usage.prompt_tokens, usage.cached_tokens, usage.generated_tokens, std::max(0.0, usage.total_s - usage.queue_s)});
 }
 

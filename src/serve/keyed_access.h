@@ -19,6 +19,7 @@ class KeyedAccess : public LoopbackAccess {
   ~KeyedAccess() override;
 
   Caller admit(const ApiRoute& route, const HttpRequest& request) override;
+  std::optional<Refusal> take(const Caller& caller, int64_t tokens) override;
   void used(const Usage& usage) override;
   std::shared_ptr<HttpExchange> watched(std::shared_ptr<HttpExchange> exchange) override;
   void over(const Usage& usage, const std::string& id, const HttpExchange& exchange) override;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/error.h"
 #include "net/http_server.h"
@@ -134,6 +135,46 @@ TEST_F(KeyedAccessTest, RecordsUseCostAndWordsBehindTheService) {
     EXPECT_FALSE(entry.reply.empty());
   });
   EXPECT_EQ(log->remove_user("jane"), 2);
+}
+
+// An answer ends at the last token that its key may use: none is given away, and none is counted that was not given.
+TEST_F(KeyedAccessTest, AnswersAreCutAtTheKeysTokens) {
+  const std::string day = key("day", {"admin"}, {.tokens_per_day = 20}), minute = key("minute", {}, {.tokens_per_minute = 60});
+  auto models = std::make_unique<ModelRegistry>(RegistryOptions{});
+  models->add("ingot-base");
+  Service service(std::move(models), std::make_unique<KeyedAccess>(folder_, true, std::vector<std::string>{}, Site{}), {"", 0, 16});
+  const auto ask = [&](const std::string& secret, const std::string& prompt, bool stream = false) {
+    const json body = {{"model", "ingot-base"}, {"prompt", prompt}, {"max_tokens", 100}, {"temperature", 0}, {"ignore_eos", true}, {"stream", stream}};
+    auto exchange = std::make_shared<harness::RecordedExchange>(request("POST", "/v1/completions", secret, body.dump()));
+    service.handle(exchange);
+    return exchange;
+  };
+  std::string long_prompt;
+  for (int i = 0; i < 40; ++i) long_prompt += "the kernel ";
+  const auto too_long = ask(day, long_prompt);
+  EXPECT_EQ(too_long->status, 429) << too_long->body;
+  EXPECT_EQ(json::parse(too_long->body)["error"]["code"], "insufficient_quota");
+  const json answer = json::parse(ask(day, "The kernel")->body);  // the refused one took nothing
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "length") << answer;
+  EXPECT_EQ(answer["usage"]["total_tokens"], 20);
+  EXPECT_EQ(ask(day, "The")->status, 429);
+  const json whole = json::parse([&] {
+    const json body = {{"model", "ingot-base"}, {"prompt", "The kernel"}, {"max_tokens", 100}, {"temperature", 0}, {"ignore_eos", true}};
+    const std::string free = key("free");
+    auto exchange = std::make_shared<harness::RecordedExchange>(request("POST", "/v1/completions", free, body.dump()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // keys are looked up once a second
+    service.handle(exchange);
+    return exchange->body;
+  }());
+  EXPECT_TRUE(whole["choices"][0]["text"].get<std::string>().starts_with(answer["choices"][0]["text"].get<std::string>()));
+  // The same in a stream, by the minute; the bucket fills a token a second meanwhile.
+  const std::string streamed = ask(minute, "The kernel", true)->body;
+  EXPECT_THAT(streamed, HasSubstr("\"finish_reason\":\"length\""));
+  size_t events = 0;
+  for (size_t at = streamed.find("data: {"); at != std::string::npos; at = streamed.find("data: {", at + 1)) ++events;
+  EXPECT_GT(events, 30u);
+  EXPECT_LT(events, 75u);
+  EXPECT_EQ(ask(minute, "The kernel of")->status, 429);
 }
 
 TEST(RequestWords, AreTheWordsOfEveryApi) {
