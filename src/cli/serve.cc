@@ -32,6 +32,8 @@ void add_serve(CLI::App& app) {
     uint16_t port = 8080;
     double memory_gib = 0, cache_gib = 1;
     int64_t context = 0, answer_tokens = 2048;
+    std::string otlp;
+    bool plaintext = false;
     size_t requests = 1024;
   };
   auto options = std::make_shared<Options>();
@@ -48,6 +50,8 @@ void add_serve(CLI::App& app) {
   command->add_option("--context", options->context, "longest conversation in tokens; 0: as the model has it")->check(CLI::NonNegativeNumber);
   command->add_option("--answer-tokens", options->answer_tokens, "of an answer whose request names no limit")->check(CLI::PositiveNumber);
   command->add_option("--requests", options->requests, "worked on at once; one more is told to come back")->check(CLI::Range(1, 100000));
+  command->add_flag("--plaintext", options->plaintext, "off loopback without a certificate: for a proxy in front that brings one");
+  command->add_option("--otlp", options->otlp, "send a trace of each request to this OpenTelemetry collector (OTLP/HTTP), such as http://127.0.0.1:4318");
   command->callback([options, port, host] {
     allow_many_connections();
     Site site;
@@ -55,6 +59,7 @@ void add_serve(CLI::App& app) {
     if (host->count() == 0) options->host = site.host;
     if (port->count() == 0) options->port = site.port;
     if (options->data.empty()) options->data = site.data.string();
+    if (options->otlp.empty()) options->otlp = site.otlp;
     options->hosts.insert(options->hosts.end(), site.names.begin(), site.names.end());
     RegistryOptions registry;
     registry.memory_bytes = static_cast<int64_t>(options->memory_gib * (1 << 30));
@@ -70,7 +75,10 @@ void add_serve(CLI::App& app) {
     std::unique_ptr<Service> service;
     HttpServer server(options->host, options->port, {}, [&](std::shared_ptr<HttpExchange> exchange) { service->handle(exchange); }, Service::error_body);
     const auto say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-    if (!isatty(0)) std::signal(SIGHUP, SIG_IGN);  // a manager's "reload" of a service that has nothing to read again
+    if (!isatty(0)) server.on_hangup([&] { service->reload(); });  // a terminal that closes ends what it started
+    if (!server.loopback() && !site.tls() && !site.plaintext && !options->plaintext)
+      throw Error(ErrorKind::usage, "off loopback, keys and texts would cross the network in the clear", options->host,
+                  "name a certificate in site.toml ([tls]); behind a proxy that has one say so: --plaintext, or plaintext = true under [serve]");
     if (site.tls()) server.use_tls(site.certificate, site.key, say);
     // Keys that were made without --data count too; nothing is made where there are none.
     std::filesystem::path accounts = options->data;
@@ -78,7 +86,7 @@ void add_serve(CLI::App& app) {
     if (accounts.empty() && std::filesystem::exists(Database::file_in(data_folder()), failed)) accounts = data_folder();
     auto access = std::make_unique<KeyedAccess>(accounts, server.loopback(), options->hosts, site);
     service = std::make_unique<Service>(std::move(models), std::move(access), ServiceOptions{options->data, options->requests, options->answer_tokens});
-    if (!server.loopback() && !site.tls()) say("warning: keys and texts cross the network in the clear; name a certificate in site.toml, or put a proxy with one in front");
+    if (!options->otlp.empty()) service->trace_to(options->otlp, say);
     server.drain_on_signals();
     fmt::print("serving {} on {}://{}:{}\n", names, site.tls() ? "https" : "http", options->host.find(':') == std::string::npos ? options->host : "[" + options->host + "]", server.port());
     std::fflush(stdout);

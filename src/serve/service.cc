@@ -35,6 +35,13 @@ Json error_of(ApiStyle style, const Refusal& refusal, const std::string& id) {
   return style == ApiStyle::kAnthropic ? anthropic_error(refusal, id) : openai_error(refusal);
 }
 
+// Other upgrades (Java's clients offer HTTP/2) may be left alone, as RFC 9110 has it.
+bool asks_for_websocket(const HttpRequest& request) {
+  std::string wanted(request.header("upgrade"));
+  for (char& c : wanted) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return wanted.find("websocket") != std::string::npos;
+}
+
 void answer_error(HttpExchange& exchange, ApiStyle style, const Refusal& refusal, const std::string& id, const std::string& allowed = "") {
   HttpHeaders headers{{"X-Request-Id", id}};
   if (refusal.retry_after_s > 0) headers.push_back({"Retry-After", std::to_string(refusal.retry_after_s)});
@@ -80,6 +87,24 @@ void Service::stop() {
   generators_.finish();
 }
 
+void Service::trace_to(const std::string& url, std::function<void(const std::string&)> log) { tracer_ = std::make_unique<Tracer>(url, std::move(log)); }
+
+void Service::reload() {
+  workers_.run([this] {
+    try {
+      if (!models_->reload().empty()) subjects_.renew(*models_);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "ingot: the AIs could not be opened anew: %s\n", error.what());
+    }
+  });
+}
+
+void Service::trace(const Usage& usage, const HttpRequest& request, const std::string& id) {
+  if (!tracer_) return;
+  const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  tracer_->add({usage, request.method, id, std::string(request.header("traceparent")), now - static_cast<int64_t>(usage.total_s * 1e9)});
+}
+
 double Service::uptime_s() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 std::string Service::new_id() { return fmt::format("{}{:08x}", session_, answers_++); }
@@ -90,6 +115,8 @@ void Service::handle(const std::shared_ptr<HttpExchange>& exchange) {
   const RouteMatch match = match_route(request.method, request.path);
   ApiStyle style = match.route ? match.route->style : ApiStyle::kOpenAi;
   try {
+    if (asks_for_websocket(request)) refuse(400, "there is no WebSocket here: streams are server-sent events", "unsupported_protocol");
+    if (request.header("content-type").starts_with("multipart/")) refuse(415, "bodies are JSON here, not multipart forms", "unsupported_media_type");
     if (!match.route && match.allowed.empty()) refuse(404, fmt::format("there is no route {}", request.path), "unknown_route");
     if (!match.route) refuse(405, fmt::format("{} takes {}", request.path, match.allowed), "method_not_allowed");
     auto call = std::make_shared<Call>(access_->watched(exchange), *match.route, match.parameter, id);
@@ -103,6 +130,7 @@ void Service::handle(const std::shared_ptr<HttpExchange>& exchange) {
     usage.route = match.route ? std::string(match.route->path) : "none";
     usage.status = refusal.status;
     metrics_.count(usage);
+    trace(usage, request, id);
   }
 }
 
@@ -124,6 +152,7 @@ void Service::run(Call& call) {
   }
   call.usage.total_s = call.seconds();
   metrics_.count(call.usage);
+  trace(call.usage, call.request(), call.id());
   access_->used(call.usage);
   access_->over(call.usage, call.id(), call.exchange());
 }

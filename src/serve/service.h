@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "serve/metrics.h"
 #include "serve/model_registry.h"
 #include "serve/subjects.h"
+#include "serve/tracer.h"
 #include "serve/worker_pool.h"
 
 namespace ingot {
@@ -35,6 +37,9 @@ class Service {
 
   // Returns at once. Thread-safe.
   void handle(const std::shared_ptr<HttpExchange>& exchange);
+  // A trace of each request goes to this OpenTelemetry collector. Before the first request; throws what Tracer throws.
+  void trace_to(const std::string& url, std::function<void(const std::string&)> log);
+  void reload();  // as POST /v1/reload, on a worker; any thread
   // Cancels what is under way and waits for it; call before the server that the exchanges came from ends.
   void stop();
 
@@ -55,6 +60,7 @@ class Service {
  private:
   void run(Call& call);
   void fail(Call& call, const Refusal& refusal);
+  void trace(const Usage& usage, const HttpRequest& request, const std::string& id);
   std::string new_id();
 
   ServiceOptions options_;
@@ -67,6 +73,7 @@ class Service {
   std::atomic<uint64_t> answers_{0};
   std::atomic<bool> stopping_{false};
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::unique_ptr<Tracer> tracer_;  // null: no traces
   WorkerPool generators_, workers_;  // last: their tasks use all the others
 };
 

@@ -20,6 +20,7 @@ Site parse_site(std::string_view text, const std::string& where, const std::file
     site.host = serve->text("host").value_or(site.host);
     site.port = static_cast<uint16_t>(serve->count("port", 0, 65535).value_or(site.port));
     site.names = serve->texts("names");
+    site.plaintext = serve->flag("plaintext").value_or(false);
     serve->refuse_unknown();
   }
   if (const auto tls = document.table("tls")) {
@@ -34,6 +35,10 @@ Site parse_site(std::string_view text, const std::string& where, const std::file
     site.currency = cost->text("currency").value_or(site.currency);
     if (site.currency.size() != 3 || site.currency.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) cost->wrong("currency", "is not three capital letters", "write currency = \"USD\"");
     cost->refuse_unknown();
+  }
+  if (const auto traces = document.table("traces")) {
+    site.otlp = traces->text("otlp").value_or("");
+    traces->refuse_unknown();
   }
   if (const auto log = document.table("log")) {
     site.log_requests = log->flag("requests").value_or(false);

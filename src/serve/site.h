@@ -24,6 +24,9 @@ struct Site {
   int64_t log_days = 30;             // 0: without end
   bool log_redact = true;            // private data is taken out before anything is written
 
+  bool plaintext = false;            // off loopback without a certificate: keys and texts cross the network in the clear
+  std::string otlp;                  // where traces are sent, OTLP/HTTP; empty: none are made
+
   bool tls() const { return !certificate.empty(); }
 };
 

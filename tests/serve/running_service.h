@@ -89,8 +89,8 @@ class RunningService {
     FILE* out = fdopen(pipes[0], "r");
     char line[4096];
     while (std::fgets(line, sizeof line, out))
-      if (const char* at = std::strstr(line, "http://127.0.0.1:")) {
-        port_ = static_cast<uint16_t>(std::atoi(at + 17));
+      if (const char* at = std::strstr(line, "http://")) {
+        port_ = static_cast<uint16_t>(std::atoi(std::strrchr(at, ':') + 1));
         break;
       }
     out_ = out;
