@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
 """Runs the official openai and anthropic clients and LangChain, unmodified, against `ingot serve`.
 
-tools/check_api_clients.py MODEL [--embedder MODEL] [--binary build/ingot]
+tools/check_api_clients.py MODEL [--embedder MODEL] [--binary build/ingot] [--record tests/serve/data/api_clients.jsonl]
 needs: pip install openai anthropic langchain-openai langchain-anthropic
 MODEL: an instruct model, such as SmolLM2-135M-Instruct.Q4_1.gguf. Prints one line a check; exit code 1 if one fails.
+--record writes each request as the clients sent it, and the shape of its answer; tests/serve/api_clients_test.cc sends them again.
 """
 import argparse
+import http.client
+import http.server
 import json
 import re
 import subprocess
 import sys
+import threading
 import traceback
+import urllib.request
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model")
 parser.add_argument("--embedder", help="a second model, for embeddings")
 parser.add_argument("--binary", default="build/ingot")
+parser.add_argument("--record")
 options = parser.parse_args()
 
 served = ["chat=" + options.model] + (["embed=" + options.embedder] if options.embedder else [])
@@ -23,6 +29,74 @@ server = subprocess.Popen([options.binary, "serve", *served, "--port", "0"], std
 base = re.search(r"http://\S+", server.stdout.readline()).group(0)
 failed = 0
 checks = []
+recorded = []
+current = ""
+
+
+def shape(value, path, out):
+    """Lines "path type": what an answer looks like, whatever the model says."""
+    if isinstance(value, dict):
+        out.add(path + " object")
+        for key, item in value.items():
+            shape(item, path + "." + key, out)
+    elif isinstance(value, list):
+        out.add(path + " array")
+        for item in value:
+            shape(item, path + "[]", out)
+    else:
+        out.add(path + " " + ("null" if value is None else "boolean" if isinstance(value, bool) else "number" if isinstance(value, (int, float)) else "string"))
+
+
+def shape_of(body, content_type):
+    out = set()
+    if "event-stream" not in content_type:
+        shape(json.loads(body), "", out)
+        return sorted(out)
+    for block in body.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+        if not lines.get("data"):
+            continue
+        name = lines.get("event", "")
+        if lines["data"] == "[DONE]":
+            out.add(name + "! [DONE]")
+        else:
+            shape(json.loads(lines["data"]), name + "!", out)
+    return sorted(out)
+
+
+class Recorder(http.server.BaseHTTPRequestHandler):
+    """Stands between client and service while requests are recorded."""
+    protocol_version = "HTTP/1.1"
+    kept = ("content-type", "accept", "authorization", "x-api-key", "anthropic-version", "user-agent")
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        service = http.client.HTTPConnection(target, timeout=120)
+        service.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection", "accept-encoding")})
+        answer = service.getresponse()
+        text, kind = answer.read(), answer.headers.get("Content-Type", "")
+        if len(body) < 8192:  # the test has a long prompt of its own
+            recorded.append({"check": current, "method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items() if k.lower() in self.kept},
+                             "body": body.decode(), "status": answer.status, "type": kind, "shape": shape_of(text, kind)})
+        self.send_response(answer.status)
+        for key in ("Content-Type", "X-Request-Id", "Retry-After"):
+            if answer.headers.get(key):
+                self.send_header(key, answer.headers[key])
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = pass_on
+
+    def log_message(self, *_):
+        pass
+
+
+if options.record:
+    target = base.removeprefix("http://")
+    recorder = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    threading.Thread(target=recorder.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{recorder.server_port}"
 
 
 def check(function):
@@ -154,7 +228,7 @@ def openai_responses():
     answer = client.responses.create(model="chat", input="What is the capital of France?", instructions="Answer in one sentence.", temperature=0, max_output_tokens=40)
     assert "Paris" in answer.output_text, answer.output_text
     events = []
-    with client.responses.stream(model="chat", input="What is the capital of France?", temperature=0, max_output_tokens=400) as stream:
+    with client.responses.stream(model="chat", input="What is the capital of France?", instructions="Answer in one sentence.", temperature=0, max_output_tokens=40) as stream:
         for event in stream:
             events.append(event.type)
         final = stream.get_final_response()
@@ -258,9 +332,43 @@ def langchain_openai():
     called = model.with_structured_output(City, method="function_calling").invoke("Describe Paris.")
     bound = model.bind_tools([City], tool_choice="any").invoke("Describe Rome.")
     assert bound.tool_calls[0]["name"] == "City"
-    vectors = OpenAIEmbeddings(model="embed" if options.embedder else "chat", base_url=base + "/v1", api_key="none").embed_documents(["a cat", "a dog"])
+    # LangChain counts with OpenAI's own tokenizer, which it would download, unless told that the model is another.
+    vectors = OpenAIEmbeddings(model="embed" if options.embedder else "chat", base_url=base + "/v1", api_key="none", check_embedding_ctx_length=False).embed_documents(["a cat", "a dog"])
     assert len(vectors) == 2
     return f"{city!r} {called!r}"
+
+
+def post(path, body):
+    request = urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json", "Authorization": "Bearer none"})
+    return urllib.request.urlopen(request)
+
+
+@check
+def continue_completions():
+    """Tab completion as the Continue extension asks an OpenAI-compatible server for it."""
+    body = {"model": "chat", "prompt": "def add(a, b):\n    ", "max_tokens": 24, "temperature": 0.01, "stream": True, "stop": ["\n\n", "/src/", "#- coding: utf-8", "```"]}
+    text = ""
+    for line in post("/v1/completions", body):
+        if line.startswith(b"data: {"):
+            text += json.loads(line[6:])["choices"][0]["text"]
+    assert text
+    return repr(text)
+
+
+@check
+def llama_vscode_infill():
+    """As llama.vscode sends it; a model that was not taught to fill in is refused with the reason, which the extension shows."""
+    body = {"id_slot": 0, "input_prefix": "def add(a, b):\n", "input_suffix": "\nprint(add(1, 2))\n", "input_extra": [{"text": "import math\n", "time": 1700000000000, "filename": "other.py"}],
+            "prompt": "    return ", "n_predict": 16, "top_k": 40, "top_p": 0.99, "stream": False, "n_indent": 4, "samplers": ["top_k", "top_p", "infill"], "cache_prompt": True,
+            "t_max_prompt_ms": 500, "t_max_predict_ms": 1000, "response_fields": ["content", "timings/prompt_n", "truncated", "generation_settings/n_ctx"]}
+    try:
+        answer = json.load(post("/infill", body))
+        assert answer["content"]
+        return repr(answer["content"])
+    except urllib.error.HTTPError as error:
+        said = json.load(error)["error"]["message"]
+        assert error.code == 400 and "fill in the middle" in said, said
+        return said
 
 
 @check
@@ -273,6 +381,7 @@ def langchain_anthropic():
 
 try:
     for function in checks:
+        current = function.__name__
         try:
             print(f"ok    {function.__name__}: {str(function())[:200]}", flush=True)
         except Exception as error:
@@ -283,5 +392,9 @@ try:
 finally:
     server.terminate()
     server.wait(20)
+if options.record and not failed:
+    with open(options.record, "w") as out:
+        for line in recorded:
+            out.write(json.dumps(line) + "\n")
 print(f"{len(checks) - failed} of {len(checks)} passed")
 sys.exit(1 if failed else 0)

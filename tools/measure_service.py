@@ -1,70 +1,202 @@
 #!/usr/bin/env python3
-"""Concurrent streams against `ingot serve` on loopback: throughput, time to the first token, failures.
+"""`ingot serve` on loopback in figures: concurrent streams, the share of the bare model's speed, fairness, start and size.
 
-tools/measure_service.py MODEL [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32] [--binary build/ingot] [--cache GIB]
-Each stream sends one prompt of its own and reads its answer to the end; tokens are what the service's usage says.
+tools/measure_service.py MODEL [--part streams,overhead,fairness,start] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
+                               [--binary build/ingot] [--cache GIB]
+One JSON object a line. Each stream sends a prompt of its own and reads its answer to the end; a stream that ends otherwise than
+with the tokens asked for counts as failed. The client reads bytes and no more, as it shares the machine with the service.
 """
 import argparse
-import asyncio
 import json
+import os
 import random
 import re
+import selectors
+import socket
 import statistics
 import subprocess
+import tempfile
 import time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model")
+parser.add_argument("--part", default="streams,overhead,fairness,start")
 parser.add_argument("--streams", default="1,16,64,256")
 parser.add_argument("--tokens", type=int, default=64)
 parser.add_argument("--prompt-words", type=int, default=32)
 parser.add_argument("--binary", default="build/ingot")
 parser.add_argument("--cache", default="2")
 options = parser.parse_args()
+WORDS = ["river", "stone", "market", "letter", "engine", "garden", "winter", "signal"]
 
 
-async def stream(port, number, model):
-    words = random.Random(number)
-    prompt = " ".join(words.choice(["river", "stone", "market", "letter", "engine", "garden", "winter", "signal"]) for _ in range(options.prompt_words))
-    body = json.dumps({"model": model, "prompt": prompt, "max_tokens": options.tokens, "temperature": 0, "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}})
-    start = time.perf_counter()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-    await writer.drain()
-    first, tokens, done = None, 0, False
-    async for line in reader:
-        if line.startswith(b"data: ") and first is None:
-            first = time.perf_counter() - start
-        if b'"completion_tokens":' in line:
-            tokens = int(re.search(rb'"completion_tokens":(\d+)', line).group(1))
-        if line.startswith(b"data: [DONE]"):
-            done = True
-            break
-    writer.close()
-    return first, tokens, done and tokens == options.tokens, time.perf_counter() - start
+def say(**figures):
+    print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}), flush=True)
 
 
-async def measure(port, count, model):
-    start = time.perf_counter()
-    results = await asyncio.gather(*(stream(port, number, model) for number in range(count)), return_exceptions=True)
-    wall = time.perf_counter() - start
-    good = [r for r in results if not isinstance(r, Exception) and r[2]]
-    firsts = sorted(r[0] for r in good)
-    at = lambda share: firsts[min(len(firsts) - 1, int(share * len(firsts)))] if firsts else float("nan")
-    tokens = sum(r[1] for r in good)
-    print(json.dumps({"streams": count, "failed": count - len(good), "tokens": tokens, "wall_s": round(wall, 2), "tokens_per_s": round(tokens / wall, 1),
-                      "first_token_p50_s": round(at(0.5), 3), "first_token_p99_s": round(at(0.99), 3),
-                      "whole_mean_s": round(statistics.mean(r[3] for r in good), 2) if good else None}), flush=True)
+class Server:
+    def __init__(self, *arguments, data=None):
+        start = time.perf_counter()
+        self.process = subprocess.Popen([options.binary, "serve", *arguments, "--port", "0", "--cache", options.cache] + (["--data", data] if data else []), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.port = int(re.search(r"http://127.0.0.1:(\d+)", self.process.stdout.readline()).group(1))
+        self.ready_s = time.perf_counter() - start
+
+    def memory_mib(self, what="VmRSS"):
+        return int(re.search(what + r":\s+(\d+)", open(f"/proc/{self.process.pid}/status").read()).group(1)) // 1024
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(60)
 
 
-server = subprocess.Popen([options.binary, "serve", "m=" + options.model, "--port", "0", "--cache", options.cache], stdout=subprocess.PIPE, text=True)
-try:
-    port = int(re.search(r"http://127.0.0.1:(\d+)", server.stdout.readline()).group(1))
-    asyncio.run(stream(port, 10**6, "m"))  # loads the model
-    for count in map(int, options.streams.split(",")):
-        asyncio.run(measure(port, count, "m"))
-    pages = open(f"/proc/{server.pid}/status").read()
-    print(json.dumps({"memory_mib": int(re.search(r"VmRSS:\s+(\d+)", pages).group(1)) // 1024}))
-finally:
-    server.terminate()
-    server.wait(60)
+class Stream:
+    """One request; times of its tokens."""
+
+    def __init__(self, port, number, model="m", tokens=None, key=None, words=None):
+        choose = random.Random(number)
+        prompt = " ".join(choose.choice(WORDS) for _ in range(words or options.prompt_words))
+        self.asked = tokens or options.tokens
+        body = json.dumps({"model": model, "prompt": prompt, "max_tokens": self.asked, "temperature": 0, "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}})
+        self.start = time.perf_counter()
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.sendall((f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + (f"Authorization: Bearer {key}\r\n" if key else "") +
+                             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+        self.socket.setblocking(False)
+        self.pieces, self.times = [], []
+        self.end = None
+
+    def read(self):  # False once it is over
+        data = self.socket.recv(1 << 16)
+        if not data:
+            self.end = time.perf_counter()
+            self.socket.close()
+            return False
+        self.pieces.append(data)
+        events = data.count(b"data: {")
+        if events:
+            now = time.perf_counter()
+            self.times += [now] * events
+        return True
+
+    def first_s(self):
+        return self.times[0] - self.start
+
+    def good(self):
+        whole = b"".join(self.pieces)
+        found = re.search(rb'"completion_tokens":(\d+)', whole)
+        return found is not None and int(found.group(1)) == self.asked and b"data: [DONE]" in whole
+
+
+def run(streams, again=None):
+    """Reads all to their ends. again(stream): the one that follows it, or None."""
+    done = []
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream.socket, selectors.EVENT_READ, stream)
+        while selector.get_map():
+            for key, _ in selector.select():
+                stream = key.data
+                selected = stream.socket
+                try:
+                    more = stream.read()
+                except OSError:
+                    stream.end, more = time.perf_counter(), False
+                if more:
+                    continue
+                selector.unregister(selected)
+                done.append(stream)
+                if again and (following := again(stream)):
+                    selector.register(following.socket, selectors.EVENT_READ, following)
+    return done
+
+
+def at(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def streams_part():
+    with Server("m=" + options.model) as server:
+        run([Stream(server.port, 10**6)])  # loads the model
+        for count in map(int, options.streams.split(",")):
+            start = time.perf_counter()
+            done = run([Stream(server.port, n) for n in range(count)])
+            wall = time.perf_counter() - start
+            good = [s for s in done if s.good()]
+            say(streams=count, failed=count - len(good), tokens_per_s=sum(s.asked for s in good) / wall, first_token_p50_s=at([s.first_s() for s in good], 0.5),
+                first_token_p99_s=at([s.first_s() for s in good], 0.99), whole_mean_s=statistics.mean(s.end - s.start for s in good) if good else None)
+        say(memory_after_mib=server.memory_mib(), peak_mib=server.memory_mib("VmHWM"))
+
+
+def overhead_part(rounds=3, prompt=64, tokens=64, count=16):
+    """Both decode 16 sequences from position 64 on; turn about, so that a busy minute hits both."""
+    ratios = []
+    with Server("m=" + options.model) as server:
+        run([Stream(server.port, 10**6)])
+        for number in range(rounds):
+            bare = json.loads(subprocess.run([options.binary, "bench", options.model, "--prompt", str(prompt), "--decode", str(tokens), "--batch", str(count), "--json"],
+                                             capture_output=True, text=True, check=True).stdout)["batch"][0]["tokens_per_s"]
+            done = run([Stream(server.port, 1000 * number + n, tokens=tokens + 32, words=prompt) for n in range(count)])
+            assert all(s.good() for s in done)
+            begin, end = max(s.times[0] for s in done), min(s.times[tokens] for s in done)  # while all of them decode
+            served = sum(sum(begin < t <= end for t in s.times) for s in done) / (end - begin)
+            ratios.append(served / bare)
+            say(overhead_round=number, bare_tokens_per_s=bare, served_tokens_per_s=served, share=served / bare)
+    say(overhead_median=1 - statistics.median(ratios))
+
+
+def fairness_part(greedy=64, requests=24):
+    """A polite client, one request after another: alone, beside one other, and beside a greedy one with 64 streams."""
+    with tempfile.TemporaryDirectory() as data:
+        keys = {name: subprocess.run([options.binary, "key", "new", name, "--data", data], capture_output=True, text=True, check=True).stdout.split()[-1] for name in ("polite", "greedy")}
+        with Server("m=" + options.model, data=data) as server:
+            run([Stream(server.port, 10**6, key=keys["polite"])])
+
+            def polite(others):
+                state = {"left": requests - 1, "over": False}
+                firsts, failed = [], 0
+
+                def again(stream):
+                    nonlocal failed
+                    if stream.name == "greedy":
+                        if state["over"]:
+                            return None
+                        return make("greedy", random.randrange(10**9))
+                    firsts.append(stream.first_s() if stream.times else float("inf"))
+                    failed += not stream.good()
+                    if state["left"] == 0:
+                        state["over"] = True
+                        return None
+                    state["left"] -= 1
+                    return make("polite", random.randrange(10**9))
+
+                def make(name, number):
+                    stream = Stream(server.port, number, tokens=32, key=keys[name])
+                    stream.name = name
+                    return stream
+
+                run([make("greedy", n) for n in range(others)] + [make("polite", 77)], again)
+                return firsts, failed
+
+            for others in (0, 1, greedy):
+                firsts, failed = polite(others)
+                say(polite_beside=others, requests=len(firsts), failed=failed, first_token_p50_s=at(firsts, 0.5), first_token_p99_s=at(firsts, 0.99))
+
+
+def start_part():
+    readies, firsts = [], []
+    for _ in range(5):
+        with Server("m=" + options.model) as server:
+            readies.append(server.ready_s)
+            idle = server.memory_mib()
+            (stream,) = run([Stream(server.port, 1, tokens=1)])
+            firsts.append(stream.first_s())
+            loaded = server.memory_mib()
+    say(ready_s=statistics.median(readies), first_token_after_loading_s=statistics.median(firsts), idle_mib=idle, loaded_mib=loaded, binary_mb=os.path.getsize(options.binary) / 1e6)
+
+
+for part in options.part.split(","):
+    {"streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part}[part]()
