@@ -65,7 +65,7 @@ def main():
     # Bytes as GPT-2 writes them, then names; enough for both engines to open it.
     plain = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
     characters = [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
-    tokens = characters + ["<|endoftext|>"] + [f"Ġw{i}" for i in range(vocab - 257)]
+    tokens = characters + ["<|endoftext|>", "Ġw", "ab"] + [f"Ġw{i}" for i in range(vocab - 259)]
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("smollm")
     out.add_token_list(tokens)
