@@ -28,6 +28,13 @@ seed("tracker", "github_lines", b"\1" + json.dumps(github[0]).encode() + b"\n" +
 seed("tracker", "jira", b"\2" + json.dumps(jira).encode())
 seed("tracker", "jira_csv", b"\2Issue key,Summary,Assignee,Component/s,Created\nA-1,s,cy,ui,12/Mar/19 3:45 PM\n")
 
+seed("tracker_events", "bugzilla", '''{"webhook_id":7,"webhook_name":"triage","event":{"time":"2024-03-05T10:11:12","target":"bug","action":"modify","user":{"id":2,"login":"lead@example.org","real_name":"The Lead"},"routing_key":"bug.modify:assigned_to","changes":[{"field":"assigned_to","removed":"nobody@example.org","added":"ann@example.org"}]},"bug":{"id":4711,"summary":"Crash in the index","component":"Search","product":"Core","assigned_to":{"id":3,"login":"ann@example.org","real_name":"Ann"}}}
+''')
+seed("tracker_events", "github", '''{"action":"assigned","issue":{"number":12,"title":"Crash in the index","body":"When it is empty.","assignee":{"login":"ann"},"assignees":[{"login":"ann"}],"labels":[{"name":"bug"},{"name":"area/search"}],"updated_at":"2024-03-05T10:11:12Z"},"assignee":{"login":"ann"},"sender":{"login":"lead"},"repository":{"full_name":"x/y"}}
+''')
+seed("tracker_events", "jira", '''{"timestamp":1709633472000,"webhookEvent":"jira:issue_updated","user":{"name":"lead","displayName":"The Lead"},"issue":{"id":"10","key":"CORE-12","fields":{"summary":"Crash in the index","description":"When it is empty.","assignee":{"name":"ann","displayName":"Ann"},"components":[{"name":"Search"}]}},"changelog":{"items":[{"field":"assignee","from":null,"fromString":null,"to":"ann","toString":"Ann"}]}}
+''')
+
 seed("csv", "plain", "Bug ID,Assignee,Summary,Description,Opened\n1,ann,crash,\"two\nlines, \"\"quoted\"\"\",2002-07-01 11:46:38 EST\n2,,x,y,z\n")
 seed("csv", "semicolons", "text;engineer;time\r\na;b;1\r\n")
 seed("csv", "utf16", "text,engineer\nab\u00e9,c\n".encode("utf-16"))

@@ -16,6 +16,7 @@ void add_detokenize(CLI::App& app);
 void add_distil(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_evaluate(CLI::App& app);
+void add_fly(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_guard(CLI::App& app);
 void add_imatrix(CLI::App& app);
@@ -57,6 +58,7 @@ CommandList commands() {
       add_distil,
       add_embed,
       add_evaluate,
+      add_fly,
       add_generate,
       add_guard,
       add_imatrix,

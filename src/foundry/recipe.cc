@@ -173,6 +173,9 @@ const std::map<std::string, Setter>& setters() {
       {"gate.rouge_l", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.rouge_l = share_value(n, p, 0, 1); }},
       {"gate.beat_base", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.beat_base = bool_value(n, p); }},
       {"gate.beat_majority", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.beat_majority = bool_value(n, p); }},
+      {"fly.may_lose", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.may_lose = share_value(n, p, 0, 1); }},
+      {"fly.must_gain", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.must_gain = share_value(n, p, -1, 1); }},
+      {"fly.fewest", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.fewest = count_value(n, p, 10, 10'000'000); }},
       {"serve.flywheel", [](Recipe& r, const toml::node& n, const Place& p) { r.serve.flywheel = bool_value(n, p); }},
       {"serve.turn_after", [](Recipe& r, const toml::node& n, const Place& p) { r.serve.turn_after = count_value(n, p, 1, 1'000'000); }},
   };
@@ -180,7 +183,7 @@ const std::map<std::string, Setter>& setters() {
 }
 
 const std::set<std::string>& sections() {
-  static const std::set<std::string> names = {"data", "train", "chat", "guard", "guard.retrieved", "guard.output", "gate", "serve"};
+  static const std::set<std::string> names = {"data", "train", "chat", "guard", "guard.retrieved", "guard.output", "gate", "fly", "serve"};
   return names;
 }
 

@@ -82,9 +82,15 @@ struct Recipe {
     bool beat_majority = true;   // an AI that does not beat the most common answer is not worth packing
   } gate;
 
+  struct Fly {                   // when a challenger takes the champion's place
+    double may_lose = 0.01;      // on average, of any share that is measured on many held-out records
+    double must_gain = 0;        // on the latest corrections that neither has seen, where there are enough
+    int64_t fewest = 50;         // held-out records and latest corrections; with fewer nothing is promoted
+  } fly;
+
   struct Serve {
     bool flywheel = true;        // corrections may build a challenger
-    int64_t turn_after = 20;     // corrections before a turn starts by itself
+    int64_t turn_after = 20;     // pieces of feedback since the last turn, before one starts by itself
   } serve;
 
   std::string text;              // recipe.toml as it was read, with --set applied at the end as comments

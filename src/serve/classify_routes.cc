@@ -18,9 +18,10 @@ void classify(Service& service, Call& call) {
   const auto model = service.models().acquire(text_field(call.body(), "model"));
   if (!model->ai || (model->kind != "triage" && model->kind != "classify"))
     refuse_field("model", fmt::format("\"{}\" does not classify; AIs of kind triage and classify do", model->name));
-  const Ai& ai = *model->ai;
+  const auto trial = service.flywheel().on_trial(model->name, call.id());
+  const Ai& ai = trial ? *trial : *model->ai;
   const auto inputs = texts_field(call.body(), "input", kMostInputs);
-  call.answered_by(model->name, model->hash);
+  call.answered_by(model->name, ai.hash());
   Json data = Json::array();
   const bool triage = ai.kind() == "triage";
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -34,8 +35,8 @@ void classify(Service& service, Call& call) {
     data.push_back(Json(one));
   }
   const std::string id = "classify-" + call.id();
-  if (inputs.size() == 1) service.flywheel().remember(id, model->name, inputs[0]);
-  call.reply({{"id", id}, {"object", "list"}, {"created", call.created()}, {"model", model->name}, {"ai", model->hash}, {"data", data}});
+  if (inputs.size() == 1) service.flywheel().remember(id, model->name, inputs[0], ai.hash(), data[0]["label"].is_string() ? data[0]["label"].get<std::string>() : "");
+  call.reply({{"id", id}, {"object", "list"}, {"created", call.created()}, {"model", model->name}, {"ai", ai.hash()}, {"data", data}});
 }
 
 constexpr std::string_view kClassifyBody = R"({"type":"object","required":["input"],"properties":{"model":{"type":"string"},

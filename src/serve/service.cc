@@ -60,7 +60,7 @@ void answer_error(HttpExchange& exchange, ApiStyle style, const Refusal& refusal
 std::string Service::error_body(int status, std::string_view message) { return dump(openai_error({status, std::string(message), "", ""})); }
 
 Service::Service(std::unique_ptr<ModelRegistry> models, std::unique_ptr<Access> access, ServiceOptions options)
-    : options_(std::move(options)), models_(std::move(models)), access_(std::move(access)), flywheel_(options_.data, *models_, subjects_),
+    : options_(std::move(options)), models_(std::move(models)), access_(std::move(access)), flywheel_(options_.data, options_.flywheel, *models_, subjects_),
       session_(fmt::format("{:08x}{:08x}", std::random_device()(), std::random_device()())), generators_(4 * std::max<size_t>(options_.requests, 16)),
       workers_(options_.requests) {
   subjects_.renew(*models_);
@@ -77,7 +77,7 @@ std::unique_ptr<ModelRegistry> registry_of(std::vector<std::shared_ptr<const Ai>
 }  // namespace
 
 Service::Service(std::vector<std::shared_ptr<const Ai>> ais, std::filesystem::path data)
-    : Service(registry_of(std::move(ais)), std::make_unique<LoopbackAccess>(), ServiceOptions{std::move(data), 0, 2048}) {}
+    : Service(registry_of(std::move(ais)), std::make_unique<LoopbackAccess>(), ServiceOptions{std::move(data), 0, 2048, {.turn = false, .sources = {}}}) {}
 
 Service::~Service() { stop(); }
 

@@ -13,6 +13,7 @@
 #include "serve/flywheel_desk.h"
 #include "serve/metrics.h"
 #include "serve/model_registry.h"
+#include "serve/site.h"
 #include "serve/subjects.h"
 #include "serve/tracer.h"
 #include "serve/worker_pool.h"
@@ -26,6 +27,7 @@ struct ServiceOptions {
   std::filesystem::path data;     // feedback and promoted versions; empty: feedback is refused
   size_t requests = 1024;         // worked on at once; one more gets 429. 0: each runs on the thread that brings it (tests)
   int64_t answer_tokens = 2048;   // of an answer whose request names no limit
+  FlywheelSite flywheel = {};
 };
 
 class Service {

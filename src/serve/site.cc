@@ -46,6 +46,21 @@ Site parse_site(std::string_view text, const std::string& where, const std::file
     site.log_redact = log->flag("redact").value_or(true);
     log->refuse_unknown();
   }
+  if (const auto fly = document.table("flywheel")) {
+    FlywheelSite& to = site.flywheel;
+    to.turn = fly->flag("turn").value_or(to.turn);
+    to.every_hours = fly->number("every_hours", 0, 24 * 366).value_or(to.every_hours);
+    to.minutes = fly->number("minutes", 0.01, 24 * 60).value_or(to.minutes);
+    to.memory_mib = fly->count("memory_mib", 0, int64_t{1} << 32).value_or(to.memory_mib);
+    to.nice = fly->count("nice", 0, 19).value_or(to.nice);
+    to.burst = fly->count("burst", 0, 1'000'000'000).value_or(to.burst);
+    to.days = fly->count("days", 0, 36500).value_or(to.days);
+    for (const TomlTable& one : fly->tables("source")) {
+      to.sources.push_back({one.need("name"), one.flag("consent").value_or(true), one.count("days", 0, 36500).value_or(0)});
+      one.refuse_unknown();
+    }
+    fly->refuse_unknown();
+  }
   document.refuse_unknown();
   return site;
 }

@@ -9,6 +9,23 @@
 
 namespace ingot {
 
+// [flywheel]: how AIs learn from use here.
+struct FlywheelSite {
+  bool turn = true;          // turns begin by themselves, as the recipe says (serve.flywheel, serve.turn_after)
+  double every_hours = 0;    // and after this time, where there is anything new; 0: by the amount of feedback alone
+  double minutes = 60;       // that a turn may take
+  int64_t memory_mib = 0;    // that a turn may take; 0: any
+  int64_t nice = 19;         // of a turn: 0 as the service itself, 19 only what nobody else wants
+  int64_t burst = 200;       // records of one source within a minute that are held for a look; 0: none are
+  int64_t days = 0;          // that feedback is kept; 0: without end
+  struct Source {
+    std::string name;        // of a key, or "local" for those who need none
+    bool consent = true;     // may be learnt from
+    int64_t days = 0;
+  };
+  std::vector<Source> sources;
+};
+
 struct Site {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;
@@ -26,6 +43,7 @@ struct Site {
 
   bool plaintext = false;            // off loopback without a certificate: keys and texts cross the network in the clear
   std::string otlp;                  // where traces are sent, OTLP/HTTP; empty: none are made
+  FlywheelSite flywheel;
 
   bool tls() const { return !certificate.empty(); }
 };

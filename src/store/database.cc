@@ -43,6 +43,33 @@ constexpr const char* kMigrations[] = {
          status INTEGER NOT NULL, question TEXT NOT NULL, reply TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, generated_tokens INTEGER NOT NULL);
        CREATE INDEX request_log_time ON request_log(time);
        CREATE INDEX request_log_user ON request_log(user);)",
+    R"(CREATE TABLE feedback(
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         receipt TEXT NOT NULL UNIQUE,       -- what the sender was told
+         model TEXT NOT NULL, kind TEXT NOT NULL,  -- label, good, bad, text, reassigned
+         text TEXT NOT NULL,                 -- what was asked, private data taken out
+         engineer TEXT NOT NULL, component TEXT NOT NULL, label TEXT NOT NULL, better TEXT NOT NULL,
+         source TEXT NOT NULL, person TEXT NOT NULL,  -- a key's name; who said it
+         answer TEXT NOT NULL, ai TEXT NOT NULL, said TEXT NOT NULL,  -- about which answer, of which version, and its first name
+         agrees INTEGER NOT NULL,            -- 1: the answer was right, 0: it was not, -1: nobody knows
+         time INTEGER NOT NULL, arrived INTEGER NOT NULL,  -- seconds since 1970; time: of the event, 0: not told
+         consent INTEGER NOT NULL, state TEXT NOT NULL);   -- state: '', accepted, rejected
+       CREATE INDEX feedback_model ON feedback(model, id);
+       CREATE INDEX feedback_ai ON feedback(model, ai, id);
+       CREATE TABLE fly_secret(value BLOB NOT NULL);
+       CREATE TABLE fly_version(
+         model TEXT NOT NULL, number INTEGER NOT NULL, hash TEXT NOT NULL, file TEXT NOT NULL,  -- in the data folder; empty: cleared away
+         origin TEXT NOT NULL, parent INTEGER NOT NULL, created INTEGER NOT NULL,
+         seen INTEGER NOT NULL,              -- the last feedback that it could learn from
+         PRIMARY KEY(model, number)) WITHOUT ROWID;
+       CREATE TABLE fly_current(
+         model TEXT PRIMARY KEY, number INTEGER NOT NULL, since INTEGER NOT NULL,
+         candidate INTEGER NOT NULL, share REAL NOT NULL) WITHOUT ROWID;  -- candidate: -1 none; share: of requests that it answers, 0: unseen
+       CREATE TABLE fly_learnt(model TEXT NOT NULL, number INTEGER NOT NULL, feedback INTEGER NOT NULL, PRIMARY KEY(model, number, feedback)) WITHOUT ROWID;
+       CREATE TABLE fly_event(
+         id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, time INTEGER NOT NULL,
+         kind TEXT NOT NULL, number INTEGER NOT NULL, seen INTEGER NOT NULL, body TEXT NOT NULL);  -- body: JSON
+       CREATE INDEX fly_event_model ON fly_event(model, id);)",
 };
 constexpr int kVersion = static_cast<int>(std::size(kMigrations));
 

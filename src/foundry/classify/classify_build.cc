@@ -137,6 +137,26 @@ std::string classifier_table(const json& e) {
                      100 * e["abstain"]["accuracy"].get<double>());
 }
 
+void pack_classifier(const Recipe& recipe, const TextClassifier& model, const Rails& rails, const std::string& words, const Base& base, std::span<const Record> test,
+                     const json& report, const std::filesystem::path& out) {
+  ArchiveWriter writer;
+  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)},
+                           {"map", recipe.data.map}};
+  writer.describe(recipe.kind, recipe.name, provenance.dump());
+  writer.add("recipe.toml", recipe.text);
+  writer.add("report.json", report.dump(2));
+  writer.add("classify.bin", model.save());
+  writer.add("guard.bin", rails.save());
+  writer.add("words.bin", words);
+  if (base) writer.add_view("model.gguf", base.bytes);
+  std::string examples;
+  for (size_t i = 0; i < std::min<size_t>(3, test.size()); ++i) {
+    examples += json{{"model", recipe.name}, {"input", test[i].text}, {"right", {{"label", test[i].label}}}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  }
+  writer.add("examples.jsonl", examples);
+  writer.write(out);
+}
+
 json build_classify(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
@@ -163,22 +183,7 @@ json build_classify(const Recipe& recipe, const std::filesystem::path& out, cons
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}, {"evaluation", evaluation}, {"guard", guard}, {"notes", data.notes},
                  {"train", {{"records", all.size()}, {"skipped", data.skipped}, {"labels", model.labels()},
                             {"judged_before", learn_all ? "the figures are those of a model that had not seen the held-out part; the packed one has" : ""}}}};
-  ArchiveWriter writer;
-  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)},
-                           {"map", recipe.data.map}};
-  writer.describe(recipe.kind, recipe.name, provenance.dump());
-  writer.add("recipe.toml", recipe.text);
-  writer.add("report.json", report.dump(2));
-  writer.add("classify.bin", model.save());
-  writer.add("guard.bin", rails.save());
-  writer.add("words.bin", words->bytes());
-  if (base) writer.add_view("model.gguf", base.bytes);
-  std::string examples;
-  for (size_t i = 0; i < std::min<size_t>(3, data.test.size()); ++i) {
-    examples += json{{"model", recipe.name}, {"input", data.test[i].text}, {"right", {{"label", data.test[i].label}}}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  }
-  writer.add("examples.jsonl", examples);
-  writer.write(out);
+  pack_classifier(recipe, model, rails, words->bytes(), base, data.test, report, out);
   report["file"] = out.string();
   report["bytes"] = std::filesystem::file_size(out);
   report["seconds"] = seconds();

@@ -1,0 +1,145 @@
+#include "foundry/fly/judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/error.h"
+#include "foundry/triage/paired_bootstrap.h"
+
+namespace ingot {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMeanCounts = 500;      // records from which a mean alone can lose; fewer must lose beyond chance
+constexpr double kSlower = 2, kSlack = 1;  // a challenger may take twice the time and a millisecond
+constexpr double kLarger = 1.5;
+constexpr uint64_t kSlackBytes = 8 << 20;
+constexpr size_t kTimed = 100;
+
+double hit_share(const std::vector<double>& hits) {
+  double sum = 0;
+  for (double hit : hits) sum += hit;
+  return hits.empty() ? 0 : sum / static_cast<double>(hits.size());
+}
+
+}  // namespace
+
+std::vector<FixedCase> read_fixed_cases(const std::string& lines, const std::string& where) {
+  std::vector<FixedCase> cases;
+  std::istringstream in(lines);
+  size_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const json one = json::parse(line, nullptr, false);
+    FixedCase fixed;
+    if (one.is_object() && one.contains("input") && one["input"].is_string() && one.contains("label")) {
+      fixed.text = one["input"];
+      const json& label = one["label"];
+      const auto text = [&](const char* key) { return label.is_object() && label.contains(key) && label[key].is_string() ? label[key].get<std::string>() : std::string(); };
+      fixed.name = label.is_string() ? label.get<std::string>() : text("engineer");
+      fixed.component = text("component");
+    }
+    if (fixed.text.empty() || (fixed.name.empty() && fixed.component.empty()))
+      bad_input("this is not a fixed case", fmt::format("{}:{}", where, number), R"(write {"input": TEXT, "label": NAME} or {"input": TEXT, "label": {"engineer": ..., "component": ...}})");
+    cases.push_back(std::move(fixed));
+  }
+  return cases;
+}
+
+void Judge::compare(const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger) {
+  if (records.empty()) return;
+  struct Hits {
+    std::vector<double> first, five, component;
+  };
+  bool components = false;
+  const auto ask = [&](const FlyModel& model) {
+    Hits hits;
+    for (const Record& record : records) {
+      const RankedNames ranked = model.rank(record.text);
+      const std::string name = kind_.name_of(record);
+      const auto at = std::find(ranked.names.begin(), ranked.names.end(), name);
+      hits.first.push_back(at == ranked.names.begin() && at != ranked.names.end());
+      hits.five.push_back(at - ranked.names.begin() < 5 && at != ranked.names.end());
+      if (record.component.empty() || ranked.component.empty()) continue;
+      components = true;
+      hits.component.push_back(ranked.component == record.component);
+    }
+    return hits;
+  };
+  const Hits before = ask(champion), after = ask(challenger);
+  const auto add = [&](const char* measure, const std::vector<double>& with, const std::vector<double>& without) {
+    if (with.size() != without.size() || with.empty()) return;
+    const PairedDifference d = paired_bootstrap(with, without, static_cast<uint64_t>(kind_.recipe().train.seed));
+    Comparison one{set, measure, with.size(), hit_share(without), hit_share(with), d.mean, d.low, d.high, false};
+    one.lost = d.high < 0 || (with.size() >= kMeanCounts && d.mean < -may_lose_);
+    if (one.lost)
+      losses_.push_back(fmt::format("{} of the {} {} records: {:+.2f} points (95 %: {:+.2f} to {:+.2f})", measure, with.size(), set, 100 * d.mean, 100 * d.low, 100 * d.high));
+    comparisons_.push_back(one);
+  };
+  add("first name", after.first, before.first);
+  if (kind_.recipe().kind == "triage") add("among five", after.five, before.five);
+  if (components) add("component", after.component, before.component);
+}
+
+void Judge::fixed(const std::vector<FixedCase>& cases, const FlyModel& champion, const FlyModel& challenger) {
+  const auto right = [](const FlyModel& model, const FixedCase& one) {
+    const RankedNames ranked = model.rank(one.text);
+    if (!one.name.empty() && (ranked.names.empty() || ranked.names[0] != one.name)) return false;
+    return one.component.empty() || ranked.component == one.component;
+  };
+  std::string lost;
+  for (const FixedCase& one : cases) {
+    const bool before = right(champion, one), after = right(challenger, one);
+    ++fixed_;
+    fixed_champion_ += before;
+    fixed_challenger_ += after;
+    if (before && !after && lost.size() < 200) lost += (lost.empty() ? "\"" : ", \"") + one.text.substr(0, 60) + "\"";
+  }
+  if (!lost.empty()) losses_.push_back("cases that the owner fixed: " + lost);
+}
+
+void Judge::speed(const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger) {
+  if (records.empty()) return;
+  std::vector<double> before, after;
+  const auto timed = [](const FlyModel& model, const std::string& text) {
+    const auto start = std::chrono::steady_clock::now();
+    model.rank(text);
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  };
+  for (size_t i = 0; i < std::min(records.size(), kTimed); ++i) {
+    before.push_back(timed(champion, records[i].text));
+    after.push_back(timed(challenger, records[i].text));
+  }
+  for (auto* times : {&before, &after}) std::nth_element(times->begin(), times->begin() + static_cast<long>(times->size() / 2), times->end());
+  champion_ms_ = before[before.size() / 2];
+  challenger_ms_ = after[after.size() / 2];
+  if (challenger_ms_ > kSlower * champion_ms_ + kSlack) losses_.push_back(fmt::format("speed: {:.2f} ms an answer instead of {:.2f}", challenger_ms_, champion_ms_));
+}
+
+void Judge::size(uint64_t champion, uint64_t challenger) {
+  champion_bytes_ = champion;
+  challenger_bytes_ = challenger;
+  if (static_cast<double>(challenger) > kLarger * static_cast<double>(champion) + kSlackBytes)
+    losses_.push_back(fmt::format("size: {:.1f} MB instead of {:.1f}", static_cast<double>(challenger) / 1e6, static_cast<double>(champion) / 1e6));
+}
+
+json Judge::report() const {
+  json list = json::array();
+  for (const Comparison& one : comparisons_) {
+    list.push_back({{"set", one.set}, {"measure", one.measure}, {"records", one.records}, {"champion", one.champion}, {"challenger", one.challenger},
+                    {"gain", one.mean}, {"low", one.low}, {"high", one.high}, {"lost", one.lost}});
+  }
+  return {{"comparisons", list},
+          {"fixed_cases", {{"cases", fixed_}, {"champion", fixed_champion_}, {"challenger", fixed_challenger_}}},
+          {"ms", {{"champion", champion_ms_}, {"challenger", challenger_ms_}}},
+          {"bytes", {{"champion", champion_bytes_}, {"challenger", challenger_bytes_}}},
+          {"losses", losses_}};
+}
+
+}  // namespace ingot
