@@ -144,10 +144,11 @@ Database::Database(const std::filesystem::path& folder) : folder_(folder) {
     if (!error) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
   }
   const auto file = file_in(folder);
-  // Made first, so that it never is readable by others, not even for a moment.
-  const int made = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (made < 0) throw Error(ErrorKind::environment, std::string("cannot make the records: ") + std::strerror(errno), file.string(), "choose a folder that can be written with --data");
-  close(made);
+  // Made first, so that it never is readable by others, not even for a moment. One that is there is not opened here: closing it would take
+  // away the locks that another connection of this process holds (POSIX), and another process could then clear away a log in use.
+  const int made = open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (made < 0 && errno != EEXIST) throw Error(ErrorKind::environment, std::string("cannot make the records: ") + std::strerror(errno), file.string(), "choose a folder that can be written with --data");
+  if (made >= 0) close(made);
   const int opened = sqlite3_open_v2(file.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   try {
     if (opened != SQLITE_OK) failed(database_, file.string());
