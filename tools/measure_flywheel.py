@@ -261,7 +261,7 @@ if "private" in parts:
         token = "".join(dice.choice("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") for _ in range(36))
         secret = [f"{dice.choice(['zoe', 'wim', 'uma'])}.{dice.randrange(10**6)}@mail{dice.randrange(999)}.example.org", f"+49 30 {dice.randrange(10**6, 10**7)}", f"ghp_{token}"][i % 3]
         secrets.append(secret)
-        assert service.ask("/v1/feedback", {"model": "bugs", "input": bug["text"] + f"\nreported by {secret}, see there", "label": bug["engineer"], "user": secret})[0] == 202
+        assert service.ask("/v1/feedback", {"model": "bugs", "input": bug["text"] + f" ({secret})", "label": {"engineer": bug["engineer"], "component": bug["component"]}, "time": bug["time"], "user": secret})[0] == 202
     report = service.turn()
     service.stop()
     found = set()
@@ -275,7 +275,7 @@ if "private" in parts:
 
 if "kill" in parts:
     folder = f"{options.work}/kill"
-    file, stream = small(folder)
+    file, stream = small(folder, 600)
     acknowledged, broken, unknown, took, ended = set(), 0, 0, 2.0, 0
     dice = random.Random(3)
     for number in range(options.kills + 1):

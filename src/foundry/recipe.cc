@@ -174,6 +174,7 @@ const std::map<std::string, Setter>& setters() {
       {"gate.beat_base", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.beat_base = bool_value(n, p); }},
       {"gate.beat_majority", [](Recipe& r, const toml::node& n, const Place& p) { r.gate.beat_majority = bool_value(n, p); }},
       {"fly.may_lose", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.may_lose = share_value(n, p, 0, 1); }},
+      {"fly.may_forget", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.may_forget = share_value(n, p, 0, 1); }},
       {"fly.must_gain", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.must_gain = share_value(n, p, -1, 1); }},
       {"fly.fewest", [](Recipe& r, const toml::node& n, const Place& p) { r.fly.fewest = count_value(n, p, 10, 10'000'000); }},
       {"serve.flywheel", [](Recipe& r, const toml::node& n, const Place& p) { r.serve.flywheel = bool_value(n, p); }},

@@ -84,6 +84,7 @@ struct Recipe {
 
   struct Fly {                   // when a challenger takes the champion's place
     double may_lose = 0.01;      // on average, of any share that is measured on many held-out records
+    double may_forget = 0.25;    // share of what it had right on the older held-out records, once the latest corrections judge
     double must_gain = 0;        // on the latest corrections that neither has seen, where there are enough
     int64_t fewest = 50;         // held-out records and latest corrections; with fewer nothing is promoted
   } fly;

@@ -52,7 +52,7 @@ std::vector<FixedCase> read_fixed_cases(const std::string& lines, const std::str
   return cases;
 }
 
-void Judge::compare(const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger) {
+void Judge::compare(const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger, double may_forget) {
   if (records.empty()) return;
   struct Hits {
     std::vector<double> first, five, component;
@@ -77,7 +77,7 @@ void Judge::compare(const std::string& set, const std::vector<Record>& records, 
     if (with.size() != without.size() || with.empty()) return;
     const PairedDifference d = paired_bootstrap(with, without, static_cast<uint64_t>(kind_.recipe().train.seed));
     Comparison one{set, measure, with.size(), hit_share(without), hit_share(with), d.mean, d.low, d.high, false};
-    one.lost = d.high < 0 || (with.size() >= kMeanCounts && d.mean < -may_lose_);
+    one.lost = may_forget > 0 ? one.challenger < (1 - may_forget) * one.champion : d.high < 0 || (with.size() >= kMeanCounts && d.mean < -may_lose_);
     if (one.lost)
       losses_.push_back(fmt::format("{} of the {} {} records: {:+.2f} points (95 %: {:+.2f} to {:+.2f})", measure, with.size(), set, 100 * d.mean, 100 * d.low, 100 * d.high));
     comparisons_.push_back(one);

@@ -29,8 +29,9 @@ class Judge {
  public:
   Judge(const FlyKind& kind, double may_lose) : kind_(kind), may_lose_(may_lose) {}
 
-  // Paired on the same records, none of which either has learnt from.
-  void compare(const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger);
+  // Paired on the same records, none of which either has learnt from. may_forget: 0, or for records that are older than what was learnt
+  // last the share of what the champion has right there that may be lost: an AI that follows the present knows less about the past.
+  void compare(const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger, double may_forget = 0);
   void fixed(const std::vector<FixedCase>& cases, const FlyModel& champion, const FlyModel& challenger);
   // Medians over the same texts, asked turn about.
   void speed(const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger);

@@ -143,6 +143,7 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
 
   Judge judge(*kind, rules.may_lose);
   std::unique_ptr<const FlyModel> trial, stand_in, final_model;
+  double may_forget = 0;
   stop_if_interrupted("fly run");
   if (latest || kind->champion_saw_test()) {
     // Judged on what neither has seen; where the champion has seen the held-out part, one trained without it stands in.
@@ -154,13 +155,15 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
     }
     const FlyModel& against = stand_in ? *stand_in : *reigning;
     judge.compare("latest corrections", window, against, *trial);
-    if (kind->champion_saw_test()) judge.compare("held-out", test, against, *trial);
+    // Enough of them, and none lost: they are the holdout now, and the older one guards against forgetting alone.
+    if (latest >= static_cast<size_t>(rules.fewest) && judge.losses().empty()) may_forget = rules.may_forget;
+    if (kind->champion_saw_test()) judge.compare("held-out", test, against, *trial, may_forget);
   }
   stop_if_interrupted("fly run");
   std::vector<Record> known = kind->train();
   if (kind->champion_saw_test()) known.insert(known.end(), test.begin(), test.end());
   final_model = kind->learn(old_and_new(known, records, copies));
-  if (!kind->champion_saw_test()) judge.compare("held-out", test, *reigning, *final_model);
+  if (!kind->champion_saw_test()) judge.compare("held-out", test, *reigning, *final_model, may_forget);
   judge.fixed(input.cases, *reigning, *final_model);
   judge.speed(test, *reigning, *final_model);
   const double told_before = first_right(*kind, *reigning, records), told_after = first_right(*kind, *final_model, records);
