@@ -60,6 +60,18 @@ TEST(FeedbackStore, ManyThreadsEachRecordOnce) {
   EXPECT_EQ(store.last("bugs"), last);
 }
 
+TEST(Database, ACommandBesideAServiceLeavesTheLogInUse) {
+  // Two connections of one process, as a service has for keys and for feedback; then another process comes and goes.
+  const auto folder = fresh("two_connections");
+  Database keys(folder), database(folder);
+  FeedbackStore store(database);
+  store.append(said("1", "ann"));
+  const std::string command = std::string(INGOT_BINARY) + " fly status bugs --data " + folder.string() + " >/dev/null 2>&1";
+  EXPECT_NE(std::system(command.c_str()), 0);  // there is no such AI: it has opened and closed the records
+  store.append(said("2", "ann"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "ingot.db-wal"));
+}
+
 TEST(FeedbackStore, ForgetsAPersonAndNobodyElse) {
   const auto folder = fresh("feedback_forget");
   Database database(folder);
