@@ -127,8 +127,8 @@ def build(ingot, work, made):
 
 
 @contextlib.contextmanager
-def service(ingot, arguments, data, **environment):
-    server = subprocess.Popen([ingot, "serve", *map(str, arguments), "--port", "0", "--data", data], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **environment})
+def service(ingot, arguments, data):
+    server = subprocess.Popen([ingot, "serve", *map(str, arguments), "--port", "0", "--data", data], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     try:
         line = server.stdout.readline()
         found = re.search(r"https?://\S+", line)
@@ -229,6 +229,11 @@ def talk(visit, shots, model):
     box.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('.turn:last-child .answer:not(.running) footer').length === 2", timeout=120000)
     visit.look("chat_two", shots)
+    # An AI learns from what people think of its answers; a plain model does not, and is not asked.
+    expect(where, page.locator(".turn:last-child .answer").first.get_by_role("button").count() + 3 == page.locator(".turn:last-child .answer").last.get_by_role("button").count(), "thumbs where nothing learns, or none where an AI does")
+    page.locator(".turn:last-child .answer").last.get_by_role("button", name=re.compile("^(Good answer|回答得好)$")).click()
+    page.wait_for_selector(".turn:last-child .answer [role=status]")
+    expect(where, re.search("Thank you|谢谢", page.locator(".turn:last-child .answer [role=status]").inner_text()), "a thumb is not acknowledged")
     # A page that was left and opened again still has the conversation.
     page.reload()
     page.wait_for_selector(".turn")
@@ -332,8 +337,24 @@ def rails(visit, shots):
 
 
 def flywheel(visit, shots):
+    """What was corrected on the triage page has come in; one turn, whatever its verdict, is told with its reasons."""
+    page, where = visit.page, f"flywheel ({visit.where})"
     visit.open("flywheel")
     visit.look("flywheel", shots)
+    if visit.where != "desktop light en":
+        return
+    page.locator(".page-head select").select_option("triage")
+    page.wait_for_selector("#fly-versions")
+    expect(where, page.locator(".tile strong").first.inner_text() != "0", "no correction has come in")
+    page.locator(".page-head button.primary").click()
+    page.wait_for_selector(".results > .notice.warn")
+    visit.look("flywheel_turning", shots)
+    page.wait_for_selector("#fly-last", timeout=900000)
+    page.wait_for_function("() => !document.querySelector('.page-head button.primary').disabled", timeout=900000)
+    visit.look("flywheel_turned", shots)
+    expect(where, len(page.locator("#fly-last p").first.inner_text()) > 10, "the turn has no verdict")
+    page.locator("#fly-history").scroll_into_view_if_needed()
+    visit.look("flywheel_history", shots)
 
 
 def live(visit, shots):

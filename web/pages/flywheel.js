@@ -50,11 +50,12 @@ export async function page(body) {
     refresh();
   }});
   const out = h("div", {class: "results", "aria-live": "polite"}), said = h("div", {role: "status"});
-  let timer = 0, ended = false;
+  let timer = 0, ended = false, expecting = 0;  // a turn that has begun may take a moment to show
 
   async function act(action, more, good) {
     try {
       const answer = await post(`/v1/fly/${encodeURIComponent(picker.value)}`, {action, ...more});
+      if (action === "turn") expecting = performance.now() + 5000;
       replace(said, good ? notice("good", h("p", {}, good(answer))) : null);
     } catch (error) {
       replace(said, trouble(error));
@@ -76,12 +77,14 @@ export async function page(body) {
   function draw(state) {
     const dropped = Object.values(state.dropped ?? {}).reduce((a, b) => a + b, 0), holding = Object.values(state.held ?? {}).reduce((a, b) => a + b, 0);
     const last = state.last_turn;
+    if (state.turning) replace(said);
     turn.disabled = state.turning;
     back.disabled = state.versions.length < 2;
     replace(out, state.turning ? notice("warn", h("p", {}, t("fly.turning"))) : null,
       h("div", {class: "tiles"}, tile(t("fly.collected"), number(state.collected)), tile(t("fly.waiting"), number(state.waiting)), tile(t("fly.kept"), number(state.kept ?? 0)), tile(t("fly.dropped"), number(dropped)), tile(t("fly.held_count"), number(holding))),
       last ? section("fly-last", t("fly.last"), h("p", {}, last.verdict), last.cost ? h("p", {class: "note"}, t("fly.cost", {time: span(last.cost.seconds), cpu: span(last.cost.cpu_seconds), memory: bytes(last.cost.peak_mib * 1048576)})) : null,
         h("div", {class: "columns narrow"}, reasons(t("fly.dropped"), state.dropped, dropped), reasons(t("fly.held_count"), state.held, holding))) : empty(t("fly.quiet"), t("fly.quiet_text")),
+      state.history?.[0]?.kind === "failed" ? notice("bad", h("p", {}, state.history[0].report?.verdict)) : null,
       state.candidate ? section("fly-trial", t("fly.trial"), h("p", {}, t("fly.trial_text", {version: state.candidate.version, share: percent(state.candidate.share, 0)})),
         state.candidate.beside ? h("p", {class: "note"}, t("fly.beside", {asked: number(state.candidate.beside.asked), same: number(state.candidate.beside.same)})) : null,
         h("div", {class: "row"}, h("button", {type: "button", class: "primary", onClick: () => act("promote")}, t("fly.promote")), h("button", {type: "button", onClick: () => act("withdraw")}, t("fly.withdraw")))) : null,
@@ -97,7 +100,7 @@ export async function page(body) {
       const state = await get(`/v1/fly/${encodeURIComponent(picker.value)}`);
       if (ended) return;
       draw(state);
-      if (state.turning) timer = setTimeout(refresh, 1500);
+      if (state.turning || performance.now() < expecting) timer = setTimeout(refresh, 1500);
     } catch (error) {
       if (!ended) replace(out, error.status === 409 ? empty(t("keys.no_data"), error.message) : trouble(error, refresh));
     }
