@@ -18,7 +18,11 @@
 namespace ingot::cpu {
 namespace {  // each target's file has its own
 
+#if defined(__AVX2__)
 #define INGOT_INLINE inline __attribute__((always_inline))
+#else
+#define INGOT_INLINE inline  // sixteen lanes of plain C++, everywhere inlined, are a megabyte of code
+#endif
 
 #if defined(__AVX512F__)
 struct W16 {
