@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "core/blob.h"
 #include "core/files.h"
@@ -85,7 +86,8 @@ std::vector<float> CachedEncoder::encode(std::span<const std::string> texts, std
   }
   const auto start = std::chrono::steady_clock::now();
   if (!missing.empty()) {
-    Progress progress("read texts", missing.size());
+    std::optional<Progress> progress;  // a caller that asks in small parts shows its own
+    if (missing.size() > 8 * kAtOnce) progress.emplace("read texts", missing.size());
     for (size_t from = 0; from < missing.size(); from += kAtOnce) {
       if (missing.size() > kAtOnce) stop_if_interrupted("reading the texts");
       const size_t to = std::min(missing.size(), from + kAtOnce);
@@ -105,9 +107,9 @@ std::vector<float> CachedEncoder::encode(std::span<const std::string> texts, std
         state_->out.write(reinterpret_cast<const char*>(row), static_cast<long>(width * sizeof(float)));
       }
       if (state_->out) state_->out.flush();
-      progress.advance(to - from);
+      if (progress) progress->advance(to - from);
     }
-    progress.finish();
+    if (progress) progress->finish();
     state_->used.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   state_->used.read += missing.size();
