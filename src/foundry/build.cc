@@ -108,6 +108,20 @@ void check_triage_gate(const Recipe& recipe, const json& evaluation) {
 
 }  // namespace
 
+TriageOptions triage_options(const Recipe& recipe, std::shared_ptr<const TextEncoder> encoder) {
+  TriageOptions options;
+  options.encoder = std::move(encoder);
+  options.similar = recipe.train.similar;
+  options.activity = recipe.train.activity;
+  options.ablation = recipe.train.ablation;
+  options.seed = static_cast<uint64_t>(recipe.train.seed);
+  return options;
+}
+
+json provenance_of(const Recipe& recipe) {
+  return {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)}, {"map", recipe.data.map}};
+}
+
 json describe_inputs(const std::vector<std::string>& sources) {
   json list = json::array();
   for (const std::string& source : sources) {
@@ -192,9 +206,7 @@ json pack(const Recipe& recipe, const TriageModel& model, const Base& base, cons
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
   report.update(more);
   ArchiveWriter writer;
-  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)},
-                           {"map", recipe.data.map}};
-  writer.describe(recipe.kind, recipe.name, provenance.dump());
+  writer.describe(recipe.kind, recipe.name, provenance_of(recipe).dump());
   writer.add("recipe.toml", recipe.text);
   writer.add("report.json", report.dump(2));
   writer.add("coverage.svg", coverage_svg(model, data.test));
@@ -224,12 +236,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
                   data.train_skipped + data.test_skipped));
   if (data.test.empty()) bad_input("there is no record to judge the AI on", "data.test", "give more records, or a test source");
   const Base base = open_base(recipe.train.llama ? recipe.base : "none");
-  TriageOptions options;
-  options.encoder = base.encoder;
-  options.similar = recipe.train.similar;
-  options.activity = recipe.train.activity;
-  options.ablation = recipe.train.ablation;
-  options.seed = static_cast<uint64_t>(recipe.train.seed);
+  const TriageOptions options = triage_options(recipe, base.encoder);
   const TriageModel model = TriageModel::train(data.train, options);
   const double trained = seconds();
   if (base) say(features_line(base, recipe.base));

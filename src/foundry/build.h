@@ -25,6 +25,12 @@ struct SplitData {
 // Reads every source of the recipe. Relative paths are taken from the current folder.
 SplitData read_and_split(const Recipe& recipe);
 
+// How a recipe asks the triage model to learn. encoder: of its base, or null.
+TriageOptions triage_options(const Recipe& recipe, std::shared_ptr<const TextEncoder> encoder);
+
+// What a packed file says of where it came from: the version of ingot, base, inputs with their hashes, map.
+nlohmann::json provenance_of(const Recipe& recipe);
+
 // Each source with the SHA-256 of its file, so that anyone can see what an AI has learnt from.
 nlohmann::json describe_inputs(const std::vector<std::string>& sources);
 

@@ -61,13 +61,7 @@ class FlyTriage : public FlyKind {
   }
   std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<TriageFlyModel>(&champion_.triage()); }
   std::unique_ptr<const FlyModel> learn(const std::vector<Record>& records) const override {
-    TriageOptions options;
-    options.encoder = base_.encoder;
-    options.similar = recipe_.train.similar;
-    options.activity = recipe_.train.activity;
-    options.ablation = recipe_.train.ablation;
-    options.seed = static_cast<uint64_t>(recipe_.train.seed);
-    return std::make_unique<TriageFlyModel>(TriageModel::train(records, options));
+    return std::make_unique<TriageFlyModel>(TriageModel::train(records, triage_options(recipe_, base_.encoder)));
   }
   void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const override {
     const TriageModel& triage = dynamic_cast<const TriageFlyModel&>(model).model();
