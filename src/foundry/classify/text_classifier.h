@@ -26,6 +26,9 @@ class TextClassifier {
   std::vector<LabelChance> classify(const std::string& text) const;  // every label, best first; probabilities sum to one
   const std::vector<std::string>& labels() const { return names_; }  // sorted
 
+  // REQUIRES: the same vectors as those of the encoder that it was trained with.
+  void set_encoder(std::shared_ptr<const TextEncoder> encoder) { encoder_ = std::move(encoder); }
+
   std::string save() const;
   // Throws Error (altered), or Error (environment) if the encoder that it was trained with is not the given one.
   static TextClassifier load(std::span<const std::byte> bytes, std::shared_ptr<const TextEncoder> encoder);

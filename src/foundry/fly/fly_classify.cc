@@ -11,24 +11,28 @@ namespace {
 
 class ClassifyFlyModel : public FlyModel {
  public:
-  explicit ClassifyFlyModel(TextClassifier own) : own_(std::move(own)), model_(&own_) {}
-  explicit ClassifyFlyModel(const TextClassifier* champion) : model_(champion) {}
+  ClassifyFlyModel(TextClassifier model, std::shared_ptr<const TextEncoder> served, std::shared_ptr<const TextEncoder> encoder)
+      : model_(std::move(model)), served_(std::move(served)), encoder_(std::move(encoder)) {
+    model_.set_encoder(encoder_);
+  }
   RankedNames rank(const std::string& text) const override {
     RankedNames ranked;
-    for (const LabelChance& one : model_->classify(text)) {
+    for (const LabelChance& one : model_.classify(text)) {
       if (ranked.names.empty()) ranked.confidence = one.p;
       ranked.names.push_back(one.name);
       if (ranked.names.size() == 10) break;
     }
     return ranked;
   }
-  bool knows(const std::string& name) const override { return std::binary_search(model_->labels().begin(), model_->labels().end(), name); }
-  size_t names() const override { return model_->labels().size(); }
-  const TextClassifier& model() const { return *model_; }
+  void read(std::span<const std::string> texts) const override { encoder_->encode(texts); }
+  std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<ClassifyFlyModel>(model_, served_, served_); }
+  bool knows(const std::string& name) const override { return std::binary_search(model_.labels().begin(), model_.labels().end(), name); }
+  size_t names() const override { return model_.labels().size(); }
+  const TextClassifier& model() const { return model_; }
 
  private:
-  TextClassifier own_;
-  const TextClassifier* model_;
+  TextClassifier model_;
+  std::shared_ptr<const TextEncoder> served_, encoder_;
 };
 
 class FlyClassify : public FlyKind {
@@ -40,8 +44,10 @@ class FlyClassify : public FlyKind {
     test_ = std::move(data.test);
     saw_test_ = recipe_.data.test.empty();
     words_ = WordVectors::load(champion.archive().member("words.bin"));
-    encoder_ = words_;
-    if (champion.base()) encoder_ = join_encoders({words_, champion.base().encoder});
+    served_ = encoder_ = words_;
+    if (!champion.base()) return;
+    served_ = join_encoders({words_, champion.base().encoder});
+    encoder_ = join_encoders({words_, std::make_shared<CachedEncoder>(champion.base().encoder)});
   }
   std::string name_of(const Record& record) const override { return record.label; }
   Record record_of(const std::string& text, const std::string& name, const std::string&) const override {
@@ -50,11 +56,11 @@ class FlyClassify : public FlyKind {
     record.label = name;
     return record;
   }
-  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<ClassifyFlyModel>(&champion_.classifier()); }
+  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<ClassifyFlyModel>(champion_.classifier(), served_, encoder_); }
   std::unique_ptr<const FlyModel> learn(const std::vector<Record>& records) const override {
     std::vector<std::string> texts, labels;
     for (const Record& record : records) texts.push_back(record.text), labels.push_back(record.label);
-    return std::make_unique<ClassifyFlyModel>(TextClassifier::train(texts, labels, encoder_, static_cast<uint64_t>(recipe_.train.seed)));
+    return std::make_unique<ClassifyFlyModel>(TextClassifier::train(texts, labels, encoder_, static_cast<uint64_t>(recipe_.train.seed)), served_, encoder_);
   }
   void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const override {
     const TextClassifier& classifier = dynamic_cast<const ClassifyFlyModel&>(model).model();
@@ -68,7 +74,7 @@ class FlyClassify : public FlyKind {
  private:
   const Ai& champion_;
   std::shared_ptr<const WordVectors> words_;
-  std::shared_ptr<const TextEncoder> encoder_;
+  std::shared_ptr<const TextEncoder> served_, encoder_;  // encoder_: the same, from the cache where it was read before
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class FlyModel {
  public:
   virtual ~FlyModel() = default;
   virtual RankedNames rank(const std::string& text) const = 0;
+  // Reads many texts at once, so that rank() finds in the cache what the trunk says of them.
+  virtual void read(std::span<const std::string> texts) const = 0;
+  virtual std::unique_ptr<const FlyModel> uncached() const = 0;  // as it will be served: every answer reads its text
   virtual bool knows(const std::string& name) const = 0;
   virtual size_t names() const = 0;  // that it tells apart
 };
@@ -44,6 +48,7 @@ class FlyKind {
   virtual std::string name_of(const Record& record) const = 0;  // the engineer or the label
   virtual Record record_of(const std::string& text, const std::string& name, const std::string& component) const = 0;
   virtual std::unique_ptr<const FlyModel> champion() const = 0;
+  // The trunk is frozen: what it said of a text when the champion was built is in the user's cache.
   virtual std::unique_ptr<const FlyModel> learn(const std::vector<Record>& records) const = 0;
   virtual void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const = 0;
   // One spelling of a person for all.

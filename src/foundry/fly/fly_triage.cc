@@ -2,7 +2,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/error.h"
 #include "foundry/build.h"
 #include "foundry/fly/fly_kind.h"
 #include "foundry/person_names.h"
@@ -13,23 +12,28 @@ namespace {
 
 class TriageFlyModel : public FlyModel {
  public:
-  explicit TriageFlyModel(TriageModel own) : own_(std::move(own)), model_(&own_) {}
-  explicit TriageFlyModel(const TriageModel* champion) : model_(champion) {}
+  TriageFlyModel(TriageModel model, const Base& served, std::shared_ptr<const TextEncoder> encoder) : model_(std::move(model)), served_(served) {
+    if (model_.encoder()) model_.set_encoder(std::move(encoder));
+  }
   RankedNames rank(const std::string& text) const override {
-    const TriageAnswer answer = model_->classify(text, 10);
+    const TriageAnswer answer = model_.classify(text, 10);
     RankedNames ranked;
     for (const Candidate& one : answer.engineers) ranked.names.push_back(one.name);
     if (!answer.engineers.empty()) ranked.confidence = answer.engineers[0].p;
     if (!answer.components.empty()) ranked.component = answer.components[0].name;
     return ranked;
   }
-  bool knows(const std::string& name) const override { return std::binary_search(model_->engineers().begin(), model_->engineers().end(), name); }
-  size_t names() const override { return model_->engineers().size(); }
-  const TriageModel& model() const { return *model_; }
+  void read(std::span<const std::string> texts) const override {
+    if (model_.encoder()) model_.encoder()->encode(texts);
+  }
+  std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<TriageFlyModel>(model_, served_, served_.encoder); }
+  bool knows(const std::string& name) const override { return std::binary_search(model_.engineers().begin(), model_.engineers().end(), name); }
+  size_t names() const override { return model_.engineers().size(); }
+  const TriageModel& model() const { return model_; }
 
  private:
-  TriageModel own_;
-  const TriageModel* model_;
+  TriageModel model_;
+  Base served_;
 };
 
 class FlyTriage : public FlyKind {
@@ -43,13 +47,7 @@ class FlyTriage : public FlyKind {
     for (const Record& record : train_) names.insert(record.engineer);
     names_.assign(names.begin(), names.end());
     base_ = champion.base();
-    if (base_) {
-      // The base by its name keeps what it read in the user's cache; the packed one would read all texts again.
-      try {
-        if (Base named = open_base(recipe_.base); named && named.encoder->fingerprint() == base_.encoder->fingerprint()) base_.encoder = named.encoder;
-      } catch (const Error&) {
-      }
-    }
+    if (base_) cached_ = std::make_shared<CachedEncoder>(base_.encoder);
   }
   std::string name_of(const Record& record) const override { return record.engineer; }
   Record record_of(const std::string& text, const std::string& name, const std::string& component) const override {
@@ -59,9 +57,9 @@ class FlyTriage : public FlyKind {
     record.component = component;
     return record;
   }
-  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<TriageFlyModel>(&champion_.triage()); }
+  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<TriageFlyModel>(champion_.triage(), base_, cached_); }
   std::unique_ptr<const FlyModel> learn(const std::vector<Record>& records) const override {
-    return std::make_unique<TriageFlyModel>(TriageModel::train(records, triage_options(recipe_, base_.encoder)));
+    return std::make_unique<TriageFlyModel>(TriageModel::train(records, triage_options(recipe_, cached_)), base_, cached_);
   }
   void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const override {
     const TriageModel& triage = dynamic_cast<const TriageFlyModel&>(model).model();
@@ -73,6 +71,7 @@ class FlyTriage : public FlyKind {
   const Ai& champion_;
   SplitData data_;
   Base base_;
+  std::shared_ptr<const TextEncoder> cached_;  // null: words alone
   std::vector<std::string> names_;
 };
 

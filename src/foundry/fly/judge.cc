@@ -58,8 +58,11 @@ void Judge::compare(const std::string& set, const std::vector<Record>& records, 
     std::vector<double> first, five, component;
   };
   bool components = false;
+  std::vector<std::string> texts;
+  for (const Record& record : records) texts.push_back(record.text);
   const auto ask = [&](const FlyModel& model) {
     Hits hits;
+    model.read(texts);
     for (const Record& record : records) {
       const RankedNames ranked = model.rank(record.text);
       const std::string name = kind_.name_of(record);
@@ -107,14 +110,15 @@ void Judge::fixed(const std::vector<FixedCase>& cases, const FlyModel& champion,
 void Judge::speed(const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger) {
   if (records.empty()) return;
   std::vector<double> before, after;
+  const auto old_one = champion.uncached(), new_one = challenger.uncached();
   const auto timed = [](const FlyModel& model, const std::string& text) {
     const auto start = std::chrono::steady_clock::now();
     model.rank(text);
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   };
   for (size_t i = 0; i < std::min(records.size(), kTimed); ++i) {
-    before.push_back(timed(champion, records[i].text));
-    after.push_back(timed(challenger, records[i].text));
+    before.push_back(timed(*old_one, records[i].text));
+    after.push_back(timed(*new_one, records[i].text));
   }
   for (auto* times : {&before, &after}) std::nth_element(times->begin(), times->begin() + static_cast<long>(times->size() / 2), times->end());
   champion_ms_ = before[before.size() / 2];

@@ -32,6 +32,7 @@ double cpu_seconds() {
 // else seem long gone.
 Record as_record(const FlyKind& kind, const Correction& c, int64_t newest) {
   Record record = kind.record_of(c.text, c.name, c.component);
+  record.id = c.receipt;
   record.time = c.time > 0 ? std::min(c.time, c.arrived) : newest;
   return record;
 }
@@ -91,6 +92,10 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
   };
   CurateOptions options = input.curate;
   if (kind->recipe().kind != "triage") options.fewest_words = 1, options.fewest_bytes = 3;
+  std::vector<std::string> to_read;
+  for (const Record& record : test) to_read.push_back(record.text);
+  for (const Correction& c : input.corrections) to_read.push_back(c.text);
+  reigning->read(to_read);
   Sureness reference;
   for (const Record& record : test) reference.add(opinion_of(record.text, kind->name_of(record)), options.sure);
   Curator curator(options, reference);

@@ -7,6 +7,7 @@
 
 #include "core/random.h"
 #include "core/threads.h"
+#include "kernels/cpu/row_kernels.h"
 
 namespace ingot {
 namespace {
@@ -14,10 +15,53 @@ namespace {
 constexpr int kEpochs = 40;
 constexpr float kTolerance = 0.1f;  // of the projected gradient; LIBLINEAR's default
 
+// The rows one after another in memory: every class goes over all of them, many times.
+class SparseRows {
+ public:
+  explicit SparseRows(std::span<const SparseRow> rows) : starts_(1, 0) {
+    for (const SparseRow& row : rows) {
+      for (size_t k = 0; k < row.ids.size(); ++k) terms_.push_back({row.ids[k], row.values[k]});
+      starts_.push_back(terms_.size());
+    }
+  }
+  float dot(size_t row, const float* w) const {
+    float sum = 0;
+    for (size_t k = starts_[row]; k < starts_[row + 1]; ++k) sum += w[terms_[k].id] * terms_[k].value;
+    return sum;
+  }
+  void add(size_t row, float scale, float* w) const {
+    for (size_t k = starts_[row]; k < starts_[row + 1]; ++k) w[terms_[k].id] += scale * terms_[k].value;
+  }
+
+ private:
+  struct Term {
+    uint32_t id;
+    float value;
+  };
+  std::vector<Term> terms_;
+  std::vector<size_t> starts_;
+};
+
+// Every row has every feature.
+class DenseRows {
+ public:
+  DenseRows(std::span<const SparseRow> rows, size_t features) : features_(static_cast<int64_t>(features)) {
+    for (const SparseRow& row : rows) values_.insert(values_.end(), row.values.begin(), row.values.end());
+  }
+  float dot(size_t row, const float* w) const { return kernels_.dot(values_.data() + row * features_, w, features_); }
+  void add(size_t row, float scale, float* w) const { kernels_.add_scaled(w, scale, values_.data() + row * features_, features_); }
+
+ private:
+  std::vector<float> values_;
+  int64_t features_;
+  const cpu::RowKernels& kernels_ = cpu::row_kernels();
+};
+
 // Solves one class against the rest; w has features + 1 places, the last is the bias (a feature that is always one).
-void solve(std::span<const SparseRow> rows, std::span<const float> squared, std::span<const float> diagonals, std::span<const int> labels,
-           int cls, uint64_t seed, std::vector<float>& w) {
-  const size_t n = rows.size(), bias = w.size() - 1;
+template <class Rows>
+void solve(const Rows& rows, std::span<const float> squared, std::span<const float> diagonals, std::span<const int> labels, int cls,
+           uint64_t seed, std::vector<float>& w) {
+  const size_t n = labels.size(), bias = w.size() - 1;
   std::vector<float> alpha(n, 0.f);
   std::vector<uint32_t> active(n);
   std::iota(active.begin(), active.end(), 0u);
@@ -29,11 +73,8 @@ void solve(std::span<const SparseRow> rows, std::span<const float> squared, std:
     for (size_t i = 0; i + 1 < left; ++i) std::swap(active[i], active[i + random.below(left - i)]);
     for (size_t s = 0; s < left; ++s) {
       const uint32_t i = active[s];
-      const SparseRow& row = rows[i];
       const float y = labels[i] == cls ? 1.f : -1.f;
-      float dot = w[bias];
-      for (size_t k = 0; k < row.ids.size(); ++k) dot += w[row.ids[k]] * row.values[k];
-      const float gradient = y * dot - 1 + alpha[i] * diagonals[i];
+      const float gradient = y * (w[bias] + rows.dot(i, w.data())) - 1 + alpha[i] * diagonals[i];
       float projected = gradient;
       if (alpha[i] == 0) {
         if (gradient > highest) {  // shrink: it will stay at zero
@@ -48,7 +89,7 @@ void solve(std::span<const SparseRow> rows, std::span<const float> squared, std:
       const float before = alpha[i];
       alpha[i] = std::max(before - gradient / (squared[i] + 1 + diagonals[i]), 0.f);
       const float step = (alpha[i] - before) * y;
-      for (size_t k = 0; k < row.ids.size(); ++k) w[row.ids[k]] += step * row.values[k];
+      rows.add(i, step, w.data());
       w[bias] += step;
     }
     if (most - least <= kTolerance) {
@@ -109,7 +150,11 @@ LinearClassifier LinearClassifier::train(std::span<const SparseRow> rows, std::s
     diagonals[i] = 0.5f / (cost * (importance.empty() ? 1.f : std::max(importance[i], 1e-3f)));
     for (float value : rows[i].values) squared[i] += value * value;
   }
-  return make(classes, features, [&](int cls, std::vector<float>& w) { solve(rows, squared, diagonals, labels, cls, seed, w); });
+  const auto solved = [&](const auto& laid) {
+    return make(classes, features, [&](int cls, std::vector<float>& w) { solve(laid, squared, diagonals, labels, cls, seed, w); });
+  };
+  if (std::all_of(rows.begin(), rows.end(), [&](const SparseRow& row) { return row.ids.size() == features; })) return solved(DenseRows(rows, features));
+  return solved(SparseRows(rows));
 }
 
 LinearClassifier LinearClassifier::centroids(std::span<const SparseRow> rows, std::span<const int> labels, int classes, size_t features,
