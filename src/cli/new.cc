@@ -54,7 +54,7 @@ void add_new(CLI::App& app) {
                         100 * point.ai, one.look_up, 100 * point.look_up, 100 * point.majority, one.tested));
       }
       say("verdict   " + one.verdict);
-      if (one.build_seconds > 0) say(fmt::format("time      about {:.0f} s to build from everything", one.build_seconds));
+      if (one.build_seconds > 0) say(fmt::format("time      about {:.0f} s to build on this machine", one.build_seconds));
     }
     std::string name = std::filesystem::absolute(options->folder).lexically_normal().filename().string();
     const bool usable = !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos;

@@ -13,6 +13,7 @@
 
 #include "core/progress.h"
 #include "core/random.h"
+#include "foundry/base.h"
 #include "foundry/classify/classify_build.h"
 #include "foundry/triage/evaluation.h"
 #include "foundry/triage/similar_records.h"
@@ -25,6 +26,10 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kSubsample = 5000, kFewest = 60, kVocabulary = 50000;
+constexpr size_t kMostRecords = 20000;  // that a proposed recipe takes
+constexpr size_t kTimed = 64;           // texts that are read to tell how long the trunk takes
+// Whole builds beside one training of as many records without a language model: signals weighed, a curve, rails, evaluation.
+constexpr double kBuildToTraining = 4;
 constexpr double kWorthGain = 0.03;  // right at the first name over the best look-up: less is not felt by anyone
 
 std::string quoted(const std::string& text) {
@@ -53,6 +58,15 @@ LearningPoint try_triage(std::span<const Record> train, std::span<const Record> 
   point.majority = report["baselines"]["majority"]["engineer"]["top1"];
   point.look_up = report["baselines"]["last_toucher"]["engineer"]["top1"];
   return point;
+}
+
+// What the language model that a bug router starts from takes to read these texts; those in the cache of features take nothing.
+double seconds_to_read(std::span<const Record> records) {
+  const Base base = open_base("ingot-base");
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < std::min(records.size(), kTimed); ++i) texts.push_back(records[i * records.size() / std::min(records.size(), kTimed)].text);
+  base.encoder->encode(texts);
+  return base.cached->used().seconds * static_cast<double>(records.size()) / static_cast<double>(texts.size());
 }
 
 // The label of the most similar text by BM25: what a full-text search would find.
@@ -89,6 +103,7 @@ struct Trial {
   const char *kind, *made, *of, *look_up;  // of: what there are few of
   NameOf name;
   std::function<LearningPoint(std::span<const Record>, std::span<const Record>)> run;
+  std::function<double(std::span<const Record>)> reading;  // seconds
 };
 
 Proposal propose(const Trial& trial, std::vector<Record> usable) {
@@ -123,7 +138,8 @@ Proposal propose(const Trial& trial, std::vector<Record> usable) {
     return result;
   }
   const LearningPoint& last = result.curve.back();
-  result.build_seconds = last.seconds * 2 * static_cast<double>(usable.size()) / static_cast<double>(last.records);
+  const std::span<const Record> taken = std::span<const Record>(usable).last(std::min(usable.size(), kMostRecords));
+  result.build_seconds = last.seconds * kBuildToTraining * static_cast<double>(taken.size()) / static_cast<double>(last.records) + trial.reading(taken);
   const double best = std::max(last.majority, last.look_up);
   // Two shares of the same few records differ by chance too: twice the binomial variance at most, as if they were independent.
   const double mean = (last.ai + best) / 2, chance = 1.96 * std::sqrt(2 * mean * (1 - mean) / static_cast<double>(held));
@@ -165,8 +181,8 @@ DataProfile profile(const std::vector<Record>& all) {
     if (!record.component.empty()) components.insert(record.component);
   }
   result.components = components.size();
-  const Trial triage{"triage", "a bug router", "engineers", "last toucher of the predicted component", &Record::engineer, try_triage};
-  const Trial classify{"classify", "a text classifier", "labels", "label of the most similar text", &Record::label, try_classify};
+  const Trial triage{"triage", "a bug router", "engineers", "last toucher of the predicted component", &Record::engineer, try_triage, seconds_to_read};
+  const Trial classify{"classify", "a text classifier", "labels", "label of the most similar text", &Record::label, try_classify, [](std::span<const Record>) { return 0.0; }};
   if (!labelled.empty()) result.proposals.push_back(propose(classify, std::move(labelled)));
   if (!assigned.empty() || result.proposals.empty()) result.proposals.push_back(propose(triage, std::move(assigned)));
   std::stable_sort(result.proposals.begin(), result.proposals.end(), [](const Proposal& a, const Proposal& b) { return a.gain() > b.gain(); });
@@ -188,7 +204,7 @@ base = "none"             # the embedded word vectors; "all-minilm-l6-v2" once i
 sources = [{}]
 map = {}                  # FIELD=COLUMN,... for csv and jsonl
 holdout = 0.2             # by time where the records have times, else drawn from every label: it judges
-max_records = 20000
+max_records = {}
 
 [guard]                   # each rail off, watch or block; private data may also be masked
 topic = "block"           # a question on another subject is declined with a reason
@@ -199,7 +215,7 @@ private_data = "{}"
 accuracy = 0.0            # pack nothing that is right less often, from 0 to 1
 beat_majority = true      # nor anything that does not beat the most common label
 )",
-                              list, quoted(map), profile.private_data.empty() ? "off" : "mask");
+                              list, quoted(map), kMostRecords, profile.private_data.empty() ? "off" : "mask");
   }
   return head + fmt::format(R"(kind = "triage"           # ranks engineers and components for a new bug
 purpose = "sends each bug to the right engineer and component"
@@ -209,7 +225,7 @@ base = "ingot-base"       # the embedded small Llama reads the bugs too; "none":
 sources = [{}]
 map = {}                  # FIELD=COLUMN,... for csv and jsonl
 holdout = 0.2             # the newest fifth is never learnt from: it judges
-max_records = 20000       # the newest; older bugs tell of people who have left
+max_records = {}       # the newest; older bugs tell of people who have left
 
 [train]
 similar = true            # similar past bugs
@@ -226,7 +242,7 @@ private_data = "off"
 engineer_top1 = 0.0       # pack nothing that is right less often, from 0 to 1
 beat_majority = true      # nor anything that does not beat "always the busiest"
 )",
-                            list, quoted(map));
+                            list, quoted(map), kMostRecords);
 }
 
 }  // namespace ingot

@@ -26,7 +26,7 @@ struct Proposal {
   size_t tested = 0;                 // records each point was judged on
   bool worth_it = false;
   std::string verdict;               // one sentence
-  double build_seconds = 0;          // expected for all records
+  double build_seconds = 0;          // expected for the records that the proposed recipe takes
 
   double gain() const { return curve.empty() ? 0 : curve.back().ai - std::max(curve.back().majority, curve.back().look_up); }
 };

@@ -1,6 +1,7 @@
 // A share with its Wilson interval (1927), 95 %.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -15,7 +16,7 @@ struct Rate {
  private:
   double bound(double z) const {
     const double n = static_cast<double>(total), p = share(), z2 = z * z;
-    return (p + z2 / (2 * n) + z * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n);
+    return std::clamp((p + z2 / (2 * n) + z * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n), 0.0, 1.0);
   }
 };
 

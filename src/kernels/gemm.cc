@@ -13,8 +13,32 @@ namespace {
 // A panel of B, kDepth x 32 floats, is 32 KiB and stays in L1; a block of A, kBlockRows x kDepth, is 240 KiB and stays in L2 (1 MiB)
 // beside the kTileColumns x kDepth floats (512 KiB at most) of packed B.
 constexpr int64_t kDepth = 256, kBlockRows = 240, kTileRows = 960, kTileColumns = 512;
+constexpr int64_t kNear = 8;  // rows whose lines fit into the ways of one set of L1, where rows are a power of two apart
 
 int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
+
+struct TileShape {
+  int64_t rows, columns;
+};
+
+// The tiles of C that the threads take in turn: even ones, and as few as keep the threads busy, since each packs its own A and B. A step
+// of k costs a tile rows * columns / nr cycles of products and about one for every number that is packed.
+TileShape tile_shape(int64_t m, int64_t n, int mr, int nr, int threads) {
+  constexpr double kUneven = 0.25;  // of a tile that the threads wait for each other: they are never equally fast
+  TileShape best{};
+  double least = 0;
+  const int64_t most = threads > 1 ? 4 * threads : 1;
+  for (int64_t down = (m + kTileRows - 1) / kTileRows, last_down = down + most; down < last_down; ++down) {
+    for (int64_t across = (n + kTileColumns - 1) / kTileColumns, last = across + most; across < last; ++across) {
+      const TileShape shape{round_up((m + down - 1) / down, mr), round_up((n + across - 1) / across, nr)};
+      const int64_t tiles = ((m + shape.rows - 1) / shape.rows) * ((n + shape.columns - 1) / shape.columns);
+      const double one = static_cast<double>(shape.rows * shape.columns) / nr + static_cast<double>(shape.rows + shape.columns);
+      const double all = one * (static_cast<double>((tiles + threads - 1) / threads) + (threads > 1 ? kUneven : 0));
+      if (least == 0 || all < least) least = all, best = shape;
+    }
+  }
+  return best;
+}
 
 // What the driver needs to know about an element type: how to pack strips, and the tile. `unit` is how many k one step takes.
 struct F32Side {
@@ -96,14 +120,17 @@ struct Job {
       }
       for (int64_t block = i0; block < i1; block += kBlockRows) {
         int64_t end = std::min(i1, block + kBlockRows);
-        for (int64_t i = block; i < end; i += mr) {
-          int rows = static_cast<int>(std::min<int64_t>(mr, end - i));
-          P* to = pa + (i - block) * padded;
-          if (ta == Transpose::kNo)
-            side.rows(a + i * lda + p0, lda, rows, depth, mr, to);
-          else
-            side.columns(a + p0 * lda + i, lda, rows, depth, mr, to);
-        }
+        // A strip takes less than a cache line of a row of transposed A: a few rows at a time go into all strips while they are near.
+        const int64_t step = ta == Transpose::kNo ? depth : kNear;
+        for (int64_t p = 0; p < depth; p += step)
+          for (int64_t i = block; i < end; i += mr) {
+            int rows = static_cast<int>(std::min<int64_t>(mr, end - i));
+            P* to = pa + (i - block) * padded + p * mr;
+            if (ta == Transpose::kNo)
+              side.rows(a + i * lda + p0, lda, rows, depth, mr, to);
+            else
+              side.columns(a + (p0 + p) * lda + i, lda, rows, std::min(step, depth - p), mr, to);
+          }
         for (int64_t j = j0; j < j1; j += nr)
           for (int64_t i = block; i < end; i += mr) {
             int rows = static_cast<int>(std::min<int64_t>(mr, end - i));
@@ -140,18 +167,11 @@ void run(Side side, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k,
     return;
   }
   const int mr = side.kernels.mr, nr = side.kernels.nr;
-  int64_t rows = std::min(kTileRows, round_up(m, mr)), columns = std::min(kTileColumns, round_up(n, nr));
-  auto count = [&] { return ((m + rows - 1) / rows) * ((n + columns - 1) / columns); };
-  if (team.size() > 1) {  // smaller tiles until every thread has a few; below these sizes packing would outweigh the balance
-    int64_t wanted = 4 * team.size();
-    while (count() < wanted && rows > kBlockRows) rows = std::max<int64_t>(round_up(rows / 2, mr), kBlockRows);
-    while (count() < wanted && columns > 2 * nr && columns > 128) columns = round_up(columns / 2, nr);
-    while (count() < team.size() && rows > 4 * mr) rows = round_up(rows / 2, mr);
-    while (count() < team.size() && columns > nr) columns = round_up(columns / 2, nr);
-  }
-  Job<Side> job{side, ta, tb, m, n, k, a, lda, b, ldb, c, ldc, accumulate, rows, columns, (n + columns - 1) / columns, count()};
-  if (job.tiles == 1 || static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) < 2e5)
-    return job.work();  // a wake-up costs more
+  const bool alone = team.size() == 1 || static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) < 2e5;  // a wake-up costs more
+  const TileShape tile = tile_shape(m, n, mr, nr, alone ? 1 : team.size());
+  const int64_t across = (n + tile.columns - 1) / tile.columns, tiles = (m + tile.rows - 1) / tile.rows * across;
+  Job<Side> job{side, ta, tb, m, n, k, a, lda, b, ldb, c, ldc, accumulate, tile.rows, tile.columns, across, tiles};
+  if (alone || tiles == 1) return job.work();
   team.run([&job](int, int) { job.work(); });
 }
 

@@ -72,6 +72,8 @@ void pack_rows(const float* src, int64_t ld, int rows, int64_t k, int width, flo
       transpose8(r);
       if (lanes == 8)
         for (int i = 0; i < 8; ++i) _mm256_storeu_ps(out + (p + i) * width + first, r[i]);
+      else if (width < 8 && p + 8 < k)  // what a whole register writes too much, the next one overwrites; masked stores are slow
+        for (int i = 0; i < 8; ++i) _mm256_storeu_ps(out + (p + i) * width, r[i]);
       else
         for (int i = 0; i < 8; ++i) _mm256_maskstore_ps(out + (p + i) * width + first, keep, r[i]);
     }
@@ -85,6 +87,9 @@ void pack_columns(const float* src, int64_t ld, int columns, int64_t k, int widt
     if (columns == 16 && width == 16) {
       _mm256_storeu_ps(out, _mm256_loadu_ps(src));
       _mm256_storeu_ps(out + 8, _mm256_loadu_ps(src + 8));
+    } else if (columns == kRows && width == kRows) {
+      _mm_storeu_ps(out, _mm_loadu_ps(src));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(out + 4), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(src + 4)));
     } else {
       for (int j = 0; j < width; ++j) out[j] = j < columns ? src[j] : 0.0f;
     }
