@@ -9,7 +9,7 @@
 namespace ingot {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMostSettings = 64 << 20;

@@ -9,7 +9,7 @@
 namespace ingot {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 const Json kNull;
 
@@ -138,7 +138,7 @@ int32_t find_token(const TokenizerParts& parts, std::string_view text) {
 }
 
 TokenizerParts parts_from_json(std::string_view text, const std::string& name) try {
-  const Json json = Json::parse(text);
+  const Json json = Json::parse(text);  // not an ordered one: it looks through all earlier names at each, 1.3 s for 30,000 pieces
   TokenizerParts p;
   p.name = name;
   for (const Json& token : member(json, "added_tokens")) {

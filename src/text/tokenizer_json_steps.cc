@@ -7,14 +7,14 @@
 namespace ingot {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 constexpr int kMostNesting = 8;
 
 std::string type_of(const Json& json) { return json.is_object() && json.contains("type") && json["type"].is_string() ? json["type"].get<std::string>() : "(none)"; }
 
 [[noreturn]] void refuse(const char* what, const Json& json, const std::string& name) {
-  refuse_tokenizer(std::string("the ") + what + " " + json.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 200) + " is not supported", name);
+  refuse_tokenizer(std::string("the ") + what + " of type " + type_of(json) + " " + json.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 200) + " is not supported", name);
 }
 
 std::string decode_base64(std::string_view text, const std::string& name) {

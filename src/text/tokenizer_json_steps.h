@@ -7,9 +7,9 @@
 
 namespace ingot {
 
-void read_normalizer(const nlohmann::ordered_json& json, TokenizerParts& parts);
-bool read_pre_tokenizer(const nlohmann::ordered_json& json, TokenizerParts& parts);  // whether pieces become bytes
-void read_decoder(const nlohmann::ordered_json& json, TokenizerParts& parts);
-void read_post_processor(const nlohmann::ordered_json& json, TokenizerParts& parts);
+void read_normalizer(const nlohmann::json& json, TokenizerParts& parts);
+bool read_pre_tokenizer(const nlohmann::json& json, TokenizerParts& parts);  // whether pieces become bytes
+void read_decoder(const nlohmann::json& json, TokenizerParts& parts);
+void read_post_processor(const nlohmann::json& json, TokenizerParts& parts);
 
 }  // namespace ingot

@@ -6,16 +6,16 @@
 namespace ingot {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json byte_level(bool regex) { return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", regex}}; }
+OrderedJson byte_level(bool regex) { return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", regex}}; }
 
 }  // namespace
 
 std::string Tokenizer::to_json() const {
   const TokenizerParts& p = *parts_;
   if (p.kind != TokenizerKind::kByteBpe || !p.normalize.empty()) refuse_tokenizer("only byte-level BPE without a normalizer is written as tokenizer.json", p.name);
-  Json added = Json::array(), vocab = Json::object(), merges = Json::array(), steps = Json::array();
+  OrderedJson added = OrderedJson::array(), vocab = OrderedJson::object(), merges = OrderedJson::array(), steps = OrderedJson::array();
   std::vector<const AddedToken*> sorted;
   std::vector<bool> is_added(static_cast<size_t>(size()));
   for (const AddedToken& t : p.added) sorted.push_back(&t), is_added[static_cast<size_t>(t.id)] = true;
@@ -23,9 +23,10 @@ std::string Tokenizer::to_json() const {
   for (const AddedToken* t : sorted)
     added.push_back({{"id", t->id}, {"content", t->text}, {"single_word", t->single_word}, {"lstrip", t->left_strip}, {"rstrip", t->right_strip},
                      {"normalized", t->normalized}, {"special", t->special}});
+  auto& pieces = vocab.get_ref<OrderedJson::object_t&>();  // added without looking for the same name, which none has
   for (int32_t id = 0; id < size(); ++id) {
-    if (is_added[static_cast<size_t>(id)]) vocab[std::string(piece(id))] = id;
-    else if (!p.vocab[id].empty()) vocab[to_byte_alphabet(p.vocab[id])] = id;
+    if (is_added[static_cast<size_t>(id)]) pieces.emplace_back(std::string(piece(id)), id);
+    else if (!p.vocab[id].empty()) pieces.emplace_back(to_byte_alphabet(p.vocab[id]), id);
   }
   for (const Merge& m : p.merges) merges.push_back(to_byte_alphabet(p.vocab[m.left]) + " " + to_byte_alphabet(p.vocab[m.right]));
   bool regex = false;
@@ -37,15 +38,15 @@ std::string Tokenizer::to_json() const {
     else refuse_tokenizer("this way to cut text is not written as tokenizer.json", p.name);
   }
   steps.push_back(byte_level(regex));
-  const Json pre = steps.size() == 1 ? steps[0] : Json{{"type", "Sequence"}, {"pretokenizers", steps}};
-  Json model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
+  const OrderedJson pre = steps.size() == 1 ? steps[0] : OrderedJson{{"type", "Sequence"}, {"pretokenizers", steps}};
+  OrderedJson model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
                 {"fuse_unk", false}, {"byte_fallback", false}};
   if (p.bpe.whole_first) model["ignore_merges"] = true;
   model["vocab"] = vocab;
   model["merges"] = merges;
-  Json json = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", nullptr},
+  OrderedJson json = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", nullptr},
                {"pre_tokenizer", pre}, {"post_processor", byte_level(true)}, {"decoder", byte_level(true)}, {"model", model}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace ingot

@@ -11,7 +11,7 @@
 namespace ingot {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kMarks = 32;  // U+FDD0 to U+FDEF, that no text is meant to hold
 
@@ -24,10 +24,10 @@ void note_marks_of(std::string_view text, std::bitset<kMarks>& used) {
   }
 }
 
-void note_marks(const Json& value, std::bitset<kMarks>& used) {
+void note_marks(const OrderedJson& value, std::bitset<kMarks>& used) {
   if (value.is_string()) note_marks_of(value.get_ref<const std::string&>(), used);
   else if (value.is_array())
-    for (const Json& item : value) note_marks(item, used);
+    for (const OrderedJson& item : value) note_marks(item, used);
   else if (value.is_object())
     for (const auto& [key, item] : value.items()) {
       note_marks_of(key, used);
@@ -37,7 +37,7 @@ void note_marks(const Json& value, std::bitset<kMarks>& used) {
 
 }  // namespace
 
-WrittenSpecials::WrittenSpecials(const Tokenizer& tokenizer, const Json& values) : tokenizer_(tokenizer) {
+WrittenSpecials::WrittenSpecials(const Tokenizer& tokenizer, const OrderedJson& values) : tokenizer_(tokenizer) {
   std::bitset<kMarks> used;
   note_marks(values, used);
   for (size_t i = 0; i < kMarks && mark_.empty(); ++i)
@@ -50,12 +50,12 @@ void WrittenSpecials::mark(std::string& text) const {
   for (auto at = places.rbegin(); at != places.rend(); ++at) text.insert(*at + utf8_at(text, *at).bytes, mark_);
 }
 
-void WrittenSpecials::mark(Json& value) const {
+void WrittenSpecials::mark(OrderedJson& value) const {
   if (value.is_string()) return mark(value.get_ref<std::string&>());
   if (value.is_array())
-    for (Json& item : value) mark(item);
+    for (OrderedJson& item : value) mark(item);
   if (!value.is_object()) return;
-  Json out = Json::object();
+  OrderedJson out = OrderedJson::object();
   bool named = false;  // a name changed: the object is made anew
   for (auto& [key, item] : value.items()) {
     std::string name = key;
