@@ -11,6 +11,7 @@
 #include "core/random.h"
 #include "formats/archive.h"
 #include "foundry/chat/shared_base.h"
+#include "guard/rails.h"
 #include "models/llama/llama.h"
 #include "text/tokenizer.h"
 #include "train/lora.h"
@@ -47,7 +48,7 @@ class ChatFiles {
   std::filesystem::path base() const { return folder_ / "base.gguf"; }
   std::filesystem::path folder() const { return folder_; }
   // seed decides what it says.
-  std::string ai(const std::string& name, uint64_t seed, const std::string& file = "") const {
+  std::string ai(const std::string& name, uint64_t seed, const std::string& file = "", const Rails* rails = nullptr) const {
     const auto base_model = open_shared_base(base().string());
     LoraPlan plan;
     plan.rank = 4;
@@ -63,6 +64,7 @@ class ChatFiles {
     writer.add("base.json", base_reference(*base_model));
     writer.add("adapter/adapter_config.json", lora->config_json("base"));
     writer.add("adapter/adapter_model.safetensors", lora->safetensors());
+    if (rails) writer.add("guard.bin", rails->save());
     const auto path = folder_ / ((file.empty() ? name : file) + ".ingot");
     writer.write(path);
     return path.string();
