@@ -55,7 +55,7 @@ class Wire : public testing::Test {
   }
   static void TearDownTestSuite() { service.reset(), files.reset(); }
 
-  // Streams an answer that is this text, and returns what stood there after each packet.
+  // Streams an answer that is this text, and returns what stood there after each event and each packet; last: at the end.
   static std::vector<std::string> capture(const std::string& path, const std::string& text, const std::function<std::string(const Json&)>& part, std::string* all) {
     const Json body = {{"model", "railed"}, {"messages", {{{"role", "user"}, {"content", "go"}}}}, {"prompt", "go"}, {"max_tokens", 200}, {"stream", true}, {"guided_choice", {text}}};
     const std::string bytes = body.dump();
@@ -64,6 +64,10 @@ class Wire : public testing::Test {
     std::vector<std::string> steps;
     while (client.more()) steps.push_back(said(client.unread(), part));
     *all = client.unread();
+    // Packets that came together are taken apart at the ends of events: a slow reader sees no less.
+    std::vector<std::string> events;
+    for (size_t at = all->find("\n\n"); at != std::string::npos; at = all->find("\n\n", at + 1)) events.push_back(said(all->substr(0, at + 1), part));
+    steps.insert(steps.begin(), events.begin(), events.end());
     return steps;
   }
 
