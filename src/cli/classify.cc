@@ -8,6 +8,7 @@
 #include "cli/own_archive.h"
 #include "foundry/ai.h"
 #include "foundry/sources/source.h"
+#include "text/utf8.h"
 
 namespace ingot {
 
@@ -28,14 +29,19 @@ void add_classify(CLI::App& app) {
       if (options->json) {
         fmt::print("{}\n", answer.dump());
       } else {
+        fmt::print("> {}\n", utf8_prefix(line, 100));
         if (answer.contains("guard") && !answer["guard"]["allowed"].get<bool>()) fmt::print("declined: {}\n", answer["guard"]["reason"].get<std::string>());
         if (ai->kind() == "classify") {
           for (const auto& one : answer["labels"]) fmt::print("{:5.1f} %  {}\n", 100 * one["p"].get<double>(), one["name"].get<std::string>());
-          if (answer["abstain"].get<bool>()) fmt::print("not sure enough of any label\n");
+          if (!answer["labels"].empty() && answer["abstain"].get<bool>()) fmt::print("not sure enough of any label\n");
           fmt::print("\n");
           continue;
         }
         for (const auto& one : answer["engineers"]) fmt::print("{:5.1f} %  {}\n", 100 * one["p"].get<double>(), one["name"].get<std::string>());
+        std::string places;
+        for (const auto& one : answer["components"])
+          if (one["p"].get<double>() >= 0.01) places += fmt::format("{}{} {:.0f} %", places.empty() ? "" : ", ", one["name"].get<std::string>(), 100 * one["p"].get<double>());
+        if (!places.empty()) fmt::print("in      {}\n", places);
         if (!answer["engineers"].empty() && answer["abstain"].get<bool>()) fmt::print("not sure enough to send it to anyone\n");
         for (const auto& bug : answer["why"]["similar"]) {
           fmt::print("  like {} ({}, {}): {}\n", bug["id"].get<std::string>(), bug["engineer"].get<std::string>(), bug["component"].get<std::string>(), bug["text"].get<std::string>());

@@ -67,6 +67,8 @@ void add_evaluate(CLI::App& app) {
       return;
     }
     match_spellings(data.records, ai->triage().engineers());
+    if (const size_t known = ai->triage().learnt_from(data.records))
+      fmt::print(stderr, "{} of these {} records are ones that it has learnt from: the figures say less about new ones\n", known, data.records.size());
     auto report = evaluate_triage(ai->triage(), data.records, skipped);
     if (options->shuffle) report["shuffled_text"] = options->shuffle;
     fmt::print("{}\n", options->json ? report.dump() : evaluation_table(report));

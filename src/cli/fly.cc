@@ -1,3 +1,4 @@
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -14,6 +15,7 @@
 #include "core/data_folder.h"
 #include "core/error.h"
 #include "foundry/fly/fly_folder.h"
+#include "text/utf8.h"
 
 namespace ingot {
 namespace {
@@ -82,7 +84,7 @@ void print_status(const json& s) {
 void print_history(const json& list) {
   for (const json& one : list) {
     const json& report = one["report"];
-    fmt::print("{}  {:<12}version {:>3}  {}\n", one["time"].get<int64_t>(), one["kind"].get<std::string>(), one["version"].get<int64_t>(),
+    fmt::print("{:%Y-%m-%d %H:%M}  {:<12}version {:>3}  {}\n", fmt::localtime(static_cast<std::time_t>(one["time"].get<int64_t>())), one["kind"].get<std::string>(), one["version"].get<int64_t>(),
                report.is_object() ? report.value("verdict", report.value("why", "")) : "");
   }
 }
@@ -166,9 +168,16 @@ void add_fly(CLI::App& app) {
   CLI::App* held = add("held", "Records of the last turn that were left out, and why");
   named(held);
   held->callback([o, print] {
-    const json status = FlyFolder(data_folder(o->data)).status(o->name);
-    print(*o, status.value("left_out", json::array()), [](const json& list) {
-      for (const json& one : list) fmt::print("{}  {:<7}  {}\n", one["id"].get<std::string>(), one["held"].get<bool>() ? "held" : "dropped", one["reason"].get<std::string>());
+    FlyFolder folder(data_folder(o->data));
+    json list = folder.status(o->name).value("left_out", json::array());
+    folder.feedback().each(o->name, 0, [&](const Feedback& f) {
+      for (json& one : list)
+        if (one["id"] == f.receipt) one.update({{"label", !f.label.empty() ? f.label : f.engineer}, {"component", f.component}, {"text", f.text}, {"source", f.source}, {"person", f.person}});
+    });
+    print(*o, list, [](const json& list) {
+      for (const json& one : list)
+        fmt::print("{}  {:<7}  {}\n    {} says {}: {}\n", one["id"].get<std::string>(), one["held"].get<bool>() ? "held" : "dropped", one["reason"].get<std::string>(),
+                   one.value("person", "").empty() ? one.value("source", "?") : one.value("person", ""), one.value("label", "?"), utf8_prefix(one.value("text", "(deleted since)"), 160));
     });
   });
   for (const auto& [verb, state, about] : {std::tuple{"accept", "accepted", "Learn from records that were held"}, std::tuple{"reject", "rejected", "Never learn from records"}}) {

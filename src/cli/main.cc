@@ -1,13 +1,32 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/nearest.h"
 #include "core/progress.h"
+
+namespace ingot {
+namespace {
+
+// What is no command is named before the parser complains that one is missing.
+void check_command(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), word) != names.end()) return;
+  const std::string near = nearest_name(word, names);
+  throw Error(ErrorKind::usage, "there is no command \"" + word + "\"", "", near.empty() ? "ingot --help lists them" : "did you mean \"" + near + "\"? ingot --help lists them");
+}
+
+}  // namespace
+}  // namespace ingot
 
 int main(int argc, char** argv) {
   using namespace ingot;
@@ -21,7 +40,9 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 bad input, 4 bad recipe, 5 gate not met, 6 file altered, 7 environment, 130 interrupted.");
   CommandList list = commands();
   for (auto add = list.begin; add != list.end; ++add) (*add)(app);
+  app.set_version_flag("--version", INGOT_VERSION);
   try {
+    if (argc > 1 && argv[1][0] != '-') check_command(app, argv[1]);
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {

@@ -87,11 +87,19 @@ std::string read_file(const fs::path& path, size_t limit) {
   }
 }
 
+void check_output(const fs::path& path) {
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::error_code error;
+  if (fs::is_directory(path, error)) throw Error(ErrorKind::environment, "there is a folder of this name", path.string(), "choose another file with -o");
+  if (!fs::is_directory(parent, error)) throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
+  if (access(parent.c_str(), W_OK) != 0) fail("write into", parent, errno);
+}
+
 void write_file(const fs::path& path, std::string_view bytes) {
   fs::path part = path;
   part += ".part" + std::to_string(getpid());
   Descriptor file{open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-  if (file.fd < 0) fail("create", part, errno);
+  if (file.fd < 0) fail("create", path, errno);
   const auto give_up = [&](const char* verb) {
     int error = errno;
     unlink(part.c_str());

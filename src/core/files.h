@@ -33,6 +33,10 @@ class MappedFile {
 // Whole file as bytes; refuses one larger than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 31);
 
+// Throws Error (environment) where write_file() would at the end: before hours of work, not after. A path that is a folder, a folder
+// that does not exist or may not be written into.
+void check_output(const std::filesystem::path& path);
+
 // Writes beside the target, syncs, then renames over it. Throws Error (environment) when the disk is full or read-only.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 

@@ -201,12 +201,21 @@ SplitData read_and_split(const Recipe& recipe) {
   return split;
 }
 
+json signals_of(const TriageModel& model) {
+  json signals = json::array();
+  for (const SignalGain& gain : model.gains())
+    signals.push_back({{"of", gain.of}, {"signal", gain.signal}, {"rank_gain", gain.rank_gain}, {"gain", gain.gain}, {"low", gain.low}, {"high", gain.high}, {"kept", gain.kept}});
+  return signals;
+}
+
 json pack(const Recipe& recipe, const TriageModel& model, const Base& base, const SplitData& data, const Rails& rails, const json& more,
           const std::filesystem::path& out) {
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
   report.update(more);
   ArchiveWriter writer;
-  writer.describe(recipe.kind, recipe.name, provenance_of(recipe).dump());
+  json provenance = provenance_of(recipe);
+  if (report.contains("turn")) provenance["turn"] = {{"champion", report["turn"]["champion"]["hash"]}, {"corrections", report["turn"]["kept"]}};
+  writer.describe(recipe.kind, recipe.name, provenance.dump());
   writer.add("recipe.toml", recipe.text);
   writer.add("report.json", report.dump(2));
   writer.add("coverage.svg", coverage_svg(model, data.test));
@@ -222,10 +231,7 @@ json pack(const Recipe& recipe, const TriageModel& model, const Base& base, cons
 }
 
 json build(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
-  const auto parent = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
-  if (!std::filesystem::is_directory(parent)) {
-    throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
-  }
+  check_output(out);
   if (recipe.kind == "classify") return build_classify(recipe, out, say);
   if (recipe.kind == "chat") return build_chat(recipe, out, say);
   const auto start = std::chrono::steady_clock::now();
@@ -241,11 +247,9 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   const double trained = seconds();
   if (base) say(features_line(base, recipe.base));
   say(fmt::format("trained   {} engineers, {} components, in {:.1f} s", model.engineers().size(), model.components().size(), trained));
-  json signals = json::array();
   for (const SignalGain& gain : model.gains()) {
     say(fmt::format("signal    {:<9} {:<36}{:+6.1f} points of top-1 (95 %: {:+.1f} to {:+.1f}), {:+.1f} of mean rank{}", gain.of, gain.signal, 100 * gain.gain,
                     100 * gain.low, 100 * gain.high, 100 * gain.rank_gain, gain.kept ? "" : ": dropped"));
-    signals.push_back({{"of", gain.of}, {"signal", gain.signal}, {"rank_gain", gain.rank_gain}, {"gain", gain.gain}, {"low", gain.low}, {"high", gain.high}, {"kept", gain.kept}});
   }
   json evaluation = evaluate_triage(model, data.test, data.test_skipped);
   if (recipe.train.ablation) evaluation["learning"] = learning(data, options, evaluation, say);
@@ -258,7 +262,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   json report = pack(recipe, model, base, data, rails,
                      {{"evaluation", evaluation},
                       {"guard", guard},
-                      {"signals", signals},
+                      {"signals", signals_of(model)},
                       {"notes", data.notes},
                       {"train", {{"records", data.train.size()}, {"skipped", data.train_skipped}, {"engineers", model.engineers().size()},
                                  {"components", model.components().size()}, {"seconds", trained}}}},

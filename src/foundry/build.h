@@ -31,6 +31,9 @@ TriageOptions triage_options(const Recipe& recipe, std::shared_ptr<const TextEnc
 // What a packed file says of where it came from: the version of ingot, base, inputs with their hashes, map.
 nlohmann::json provenance_of(const Recipe& recipe);
 
+// What each signal adds, as a report says it.
+nlohmann::json signals_of(const TriageModel& model);
+
 // Each source with the SHA-256 of its file, so that anyone can see what an AI has learnt from.
 nlohmann::json describe_inputs(const std::vector<std::string>& sources);
 

@@ -65,7 +65,7 @@ double seconds_to_read(std::span<const Record> records) {
   const Base base = open_base("ingot-base");
   std::vector<std::string> texts;
   for (size_t i = 0; i < std::min(records.size(), kTimed); ++i) texts.push_back(records[i * records.size() / std::min(records.size(), kTimed)].text);
-  base.encoder->encode(texts);
+  TriageModel::read(*base.encoder, texts);
   return base.cached->used().seconds * static_cast<double>(records.size()) / static_cast<double>(texts.size());
 }
 

@@ -27,6 +27,13 @@ inline Utf8Character utf8_at(std::string_view s, size_t i) {
 
 void append_utf8(std::string& out, int32_t code);
 
+// As much of the beginning as whole characters fit into so many bytes.
+inline std::string_view utf8_prefix(std::string_view s, size_t bytes) {
+  if (s.size() <= bytes) return s;
+  while (bytes > 0 && (static_cast<unsigned char>(s[bytes]) & 0xC0) == 0x80) --bytes;
+  return s.substr(0, bytes);
+}
+
 bool valid_utf8(std::string_view bytes);
 
 // Every invalid sequence becomes one U+FFFD, as Python's and HF's decoders do.

@@ -102,6 +102,7 @@ export async function page(body) {
       draw(state);
       if (state.turning || performance.now() < expecting) timer = setTimeout(refresh, 1500);
     } catch (error) {
+      if (error.status === 409) turn.disabled = back.disabled = true;  // nothing is kept: there is nothing to learn from or to go back to
       if (!ended) replace(out, error.status === 409 ? empty(t("keys.no_data"), error.message) : trouble(error, refresh));
     }
   }

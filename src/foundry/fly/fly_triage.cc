@@ -24,7 +24,7 @@ class TriageFlyModel : public FlyModel {
     return ranked;
   }
   void read(std::span<const std::string> texts) const override {
-    if (model_.encoder()) model_.encoder()->encode(texts);
+    if (model_.encoder()) TriageModel::read(*model_.encoder(), texts);
   }
   std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<TriageFlyModel>(model_, served_, served_.encoder); }
   bool knows(const std::string& name) const override { return std::binary_search(model_.engineers().begin(), model_.engineers().end(), name); }
@@ -63,7 +63,12 @@ class FlyTriage : public FlyKind {
   }
   void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const override {
     const TriageModel& triage = dynamic_cast<const TriageFlyModel&>(model).model();
-    ingot::pack(recipe_, triage, base_, data_, champion_.rails(), {{"evaluation", evaluate_triage(triage, test_, data_.test_skipped)}, {"turn", report}}, out);
+    nlohmann::json whole = nlohmann::json::parse(champion_.archive().text("report.json"));
+    nlohmann::json evaluation = evaluate_triage(triage, test_, data_.test_skipped);
+    // Look-ups as they were when it was built: corrections come all at once at the end, which "who was there last" takes for a rush.
+    if (whole.contains("evaluation") && whole["evaluation"].contains("baselines")) evaluation["baselines"] = whole["evaluation"]["baselines"];
+    whole.update({{"evaluation", evaluation}, {"signals", signals_of(triage)}, {"turn", report}});
+    ingot::pack(recipe_, triage, base_, data_, champion_.rails(), whole, out);
   }
   void settle_names(std::vector<Record>& records) const override { match_spellings(records, names_); }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "text/utf8.h"
 
 namespace ingot {
 namespace {
@@ -21,6 +22,16 @@ size_t largest(std::span<const float> values) { return std::max_element(values.b
 int TriageModel::find(const Head& head, const std::string& name) const {
   auto at = std::lower_bound(head.names.begin(), head.names.end(), name);
   return at != head.names.end() && *at == name ? static_cast<int>(at - head.names.begin()) : -1;
+}
+
+// A report's tail is logs and stack traces, which took the trunk three quarters of its time on Mozilla's and Eclipse's bugs and made nothing
+// better. Words are taken from the whole text.
+constexpr size_t kRead = 1024;  // bytes
+
+std::vector<float> TriageModel::read(const TextEncoder& encoder, std::span<const std::string> texts) {
+  std::vector<std::string> heads;
+  for (const std::string& text : texts) heads.emplace_back(utf8_prefix(text, kRead));
+  return encoder.encode(heads);
 }
 
 // Hidden states share a large common direction; standardised and of unit length they differ by what the text says.
@@ -124,7 +135,7 @@ TriageModel::Scores TriageModel::score(const Evidence& found) const {
 std::vector<TriageModel::Scores> TriageModel::score(std::span<const std::string> texts) const {
   std::vector<Scores> results;
   std::vector<float> vectors;
-  if (vector_width_ && encoder_) vectors = encoder_->encode(texts);
+  if (vector_width_ && encoder_) vectors = read(*encoder_, texts);
   const size_t width = vectors.empty() ? 0 : vector_width_;
   for (size_t i = 0; i < texts.size(); ++i) results.push_back(score(evidence(words_of(texts[i]), std::span(vectors).subspan(i * width, width))));
   return results;
@@ -133,7 +144,7 @@ std::vector<TriageModel::Scores> TriageModel::score(std::span<const std::string>
 TriageAnswer TriageModel::classify(const std::string& text, size_t most) const {
   TriageAnswer answer;
   std::vector<float> vector;
-  if (llama_ && encoder_) vector = encoder_->encode(std::span(&text, 1));
+  if (llama_ && encoder_) vector = read(*encoder_, std::span(&text, 1));
   const Evidence found = evidence(words_of(text), vector);
   const Scores scores = score(found);
   const auto ranked = [&](const std::vector<float>& p, const std::vector<std::string>& names) {
@@ -156,8 +167,10 @@ TriageAnswer TriageModel::classify(const std::string& text, size_t most) const {
   }
   std::sort(spoke.rbegin(), spoke.rend());
   for (size_t i = 0; i < std::min<size_t>(5, spoke.size()); ++i) answer.words.push_back(vocabulary_.term(spoke[i].second));
-  for (size_t i = 0; i < std::min<size_t>(3, found.hits.size()); ++i) {
+  for (size_t i = 0; i < found.hits.size() && answer.similar.size() < 3; ++i) {
     const uint32_t r = found.hits[i].record;
+    // A correction was learnt several times; it is one bug all the same.
+    if (std::any_of(answer.similar.begin(), answer.similar.end(), [&](const SimilarBug& one) { return one.id == past_ids_[r] && one.text == past_texts_[r]; })) continue;
     answer.similar.push_back({past_ids_[r], engineer_.names[past_[r].engineer], past_[r].component < 0 ? "" : component_.names[past_[r].component], past_texts_[r]});
   }
   return answer;

@@ -74,6 +74,7 @@ class TriageModel {
   bool uses_llama() const { return llama_; }
   double threshold() const { return threshold_; }
   size_t records() const { return past_.size(); }
+  size_t learnt_from(std::span<const Record> records) const;  // how many of them it has in its past, by id and first words
   // What plain look-ups need: how often each engineer acted, and who touched a component last, latest first.
   std::vector<int> engineers_by_count() const;
   std::vector<int> last_touchers(int component) const;
@@ -81,6 +82,8 @@ class TriageModel {
   double people_at(const std::string& component) const;
   std::string most_common_component() const;  // empty if there is none
 
+  // What the encoder says of the texts' beginnings, (texts, width) row after row.
+  static std::vector<float> read(const TextEncoder& encoder, std::span<const std::string> texts);
   void set_encoder(std::shared_ptr<const TextEncoder> encoder) { encoder_ = std::move(encoder); }
   const std::shared_ptr<const TextEncoder>& encoder() const { return encoder_; }
   std::string encoder_fingerprint() const { return fingerprint_; }

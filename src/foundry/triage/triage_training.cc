@@ -9,6 +9,7 @@
 #include "core/progress.h"
 #include "foundry/triage/paired_bootstrap.h"
 #include "foundry/triage/triage_model.h"
+#include "text/utf8.h"
 
 namespace ingot {
 namespace {
@@ -26,9 +27,7 @@ constexpr size_t kMostFeatures = size_t{40} << 20;   // numbers held at a time w
 constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
 
 std::string first_words(const std::string& text) {
-  std::string line = text.substr(0, kQuoted);
-  // Cut at a character, not inside one.
-  while (!line.empty() && line.size() == kQuoted && (static_cast<unsigned char>(text[line.size()]) & 0xC0) == 0x80) line.pop_back();
+  std::string line(utf8_prefix(text, kQuoted));
   std::replace(line.begin(), line.end(), '\n', ' ');
   return line;
 }
@@ -62,6 +61,12 @@ Earned earned_with(std::span<const FusionCase> cases, size_t signals, const std:
 }
 
 }  // namespace
+
+size_t TriageModel::learnt_from(std::span<const Record> records) const {
+  std::set<std::pair<std::string, std::string>> past;
+  for (size_t i = 0; i < past_ids_.size(); ++i) past.emplace(past_ids_[i], past_texts_[i]);
+  return static_cast<size_t>(std::count_if(records.begin(), records.end(), [&](const Record& record) { return past.contains({record.id, first_words(record.text)}); }));
+}
 
 void TriageModel::learn(std::span<const Record> records, std::span<const std::vector<std::string>> words, std::span<const float> vectors,
                         const TriageOptions& options) {
@@ -276,7 +281,7 @@ TriageModel TriageModel::train(std::span<const Record> records, const TriageOpti
     constexpr size_t kBatch = 64;
     for (size_t i = 0; i < texts.size(); i += kBatch) {
       const size_t count = std::min(kBatch, texts.size() - i);
-      const auto part = options.encoder->encode(std::span(texts).subspan(i, count));
+      const auto part = read(*options.encoder, std::span(texts).subspan(i, count));
       vectors.insert(vectors.end(), part.begin(), part.end());
       progress.advance(count);
       if (interrupted()) throw Error(ErrorKind::interrupted, "interrupted", "", "run the same command again");
