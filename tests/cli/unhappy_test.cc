@@ -78,6 +78,24 @@ TEST_F(Unhappy, OddSourcesAreRefusedInOneSentence) {
   }
 }
 
+TEST_F(Unhappy, WhatIsMisspeltIsNamedBeforeAnyWork) {
+  write_bugs("bugs.csv", 200);
+  const Ran command = shell(kIngot + " evalute x");
+  EXPECT_EQ(command.code, 2);
+  EXPECT_NE(command.out.find("\"evalute\""), std::string::npos) << command.out;
+  EXPECT_NE(command.out.find("\"evaluate\""), std::string::npos) << command.out;
+  const Ran field = shell(build("bugs.csv", "a.ingot") + " --map 'enginer=engineer'");
+  EXPECT_EQ(field.code, 2);
+  EXPECT_NE(field.out.find("did you mean \"engineer\""), std::string::npos) << field.out;
+  fs::create_directories(folder_ / "taken");
+  const Ran out = shell(build("bugs.csv", "taken"));
+  EXPECT_EQ(out.code, 7);
+  EXPECT_EQ(out.out.find("trained"), std::string::npos) << out.out;
+  write("cut.ingot", "PK\x03\x04 cut off");
+  EXPECT_NE(shell(kIngot + " serve " + path("bugs.csv") + " --port 0").code, 0) << "a table is no model";
+  EXPECT_NE(shell(kIngot + " serve " + path("cut.ingot") + " --port 0").code, 0);
+}
+
 TEST_F(Unhappy, TextThatIsNotUtf8BuildsAndIsTold) {
   write_bugs("bugs.csv", 200);
   std::ofstream(folder_ / "bugs.csv", std::ios::app | std::ios::binary) << "900,person1,part0,caf\xe9 \x80 word10x,1000900000\n";

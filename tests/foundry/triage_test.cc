@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -73,6 +74,8 @@ TEST(Triage, SavedAndLoadedAnswersAreTheSame) {
     }
     EXPECT_EQ(a.words, b.words);
     EXPECT_FALSE(a.similar.empty());
+    std::set<std::string> ids;
+    for (const SimilarBug& one : a.similar) EXPECT_TRUE(ids.insert(one.id + one.text).second) << "the same bug twice: " << one.id;
   }
 }
 

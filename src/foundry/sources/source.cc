@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "foundry/sources/table.h"
 
 namespace ingot {
 
 Dataset read_source(const std::string& spec, const ColumnMap& map, const Holding& hold) {
+  check_fields(map);
   const size_t colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
   if (colon != std::string::npos) {

@@ -59,6 +59,17 @@ ColumnMap parse_map(std::string_view map) {
   return result;
 }
 
+void check_fields(const ColumnMap& map) {
+  std::vector<std::string> fields;
+  for (const auto& [known, names] : usual_names()) fields.push_back(known);
+  for (const auto& [field, column] : map) {
+    if (usual_names().contains(field)) continue;
+    const std::string near = nearest_name(field, fields);
+    throw Error(ErrorKind::usage, fmt::format("there is no field \"{}\"", field), "--map",
+                fmt::format("the fields are: {}{}", fmt::join(fields, ", "), near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+  }
+}
+
 RowMapper::RowMapper(const ColumnMap& map, std::vector<std::string> columns, std::string file)
     : columns_(std::move(columns)), file_(std::move(file)) {
   const auto find = [&](const std::string& name) -> std::optional<size_t> {
@@ -71,13 +82,6 @@ RowMapper::RowMapper(const ColumnMap& map, std::vector<std::string> columns, std
     return std::nullopt;
   };
   for (const auto& [field, wanted] : map) {
-    if (!usual_names().contains(field) && field != "completion") {
-      std::vector<std::string> fields;
-      for (const auto& [known, names] : usual_names()) fields.push_back(known);
-      const std::string near = nearest_name(field, fields);
-      throw Error(ErrorKind::usage, fmt::format("there is no field \"{}\"", field), "--map",
-                  fmt::format("the fields are: {}{}", fmt::join(fields, ", "), near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
-    }
     size_t at = 0;
     // A column whose own name holds a plus is taken as it stands.
     if (auto whole = find(wanted)) {

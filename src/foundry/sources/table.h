@@ -9,6 +9,9 @@
 
 namespace ingot {
 
+// Throws Error (usage) for a field that a record does not have, with the nearest one that it has.
+void check_fields(const ColumnMap& map);
+
 // Finds each field's columns once, then makes a record of every row.
 class RowMapper {
  public:
