@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`ingot serve` on loopback in figures: concurrent streams, the share of the bare model's speed, fairness, start and size.
 
-tools/measure_service.py MODEL [--part streams,overhead,fairness,start] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
+tools/measure_service.py MODEL [--part streams,overhead,fairness,start,classify] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
                                [--binary build/ingot] [--cache GIB]
 One JSON object a line. Each stream sends a prompt of its own and reads its answer to the end; a stream that ends otherwise than
 with the tokens asked for counts as failed. The client reads bytes and no more, as it shares the machine with the service.
@@ -198,5 +198,25 @@ def start_part():
     say(ready_s=statistics.median(readies), first_token_after_loading_s=statistics.median(firsts), idle_mib=idle, loaded_mib=loaded, binary_mb=os.path.getsize(options.binary) / 1e6)
 
 
+def classify_part():
+    """A triage or classify AI: one client, 500 texts of its own examples in turn, each cut elsewhere so that none is asked twice."""
+    import http.client
+    lines = subprocess.run([options.binary, "inspect", options.model, "--member", "examples.jsonl"], check=True, capture_output=True, text=True).stdout.splitlines()
+    texts = [json.loads(line)["input"] for line in lines]
+    readies, spent = [], []
+    for _ in range(5):
+        with Server("m=" + options.model) as server:
+            readies.append(server.ready_s)
+    with Server("m=" + options.model) as server:
+        client = http.client.HTTPConnection("127.0.0.1", server.port)
+        for n in range(520):
+            body = json.dumps({"input": texts[n % len(texts)] + f" seen {n} times"})
+            start = time.perf_counter()
+            client.request("POST", "/classify", body)
+            client.getresponse().read()
+            spent.append(time.perf_counter() - start)
+        say(ready_s=statistics.median(readies), classify_p50_ms=1000 * at(spent[20:], 0.5), classify_p99_ms=1000 * at(spent[20:], 0.99), memory_mib=server.memory_mib(), file_mb=os.path.getsize(options.model) / 1e6)
+
+
 for part in options.part.split(","):
-    {"streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part}[part]()
+    {"classify": classify_part, "streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part}[part]()
