@@ -27,9 +27,9 @@ TileShape tile_shape(int64_t m, int64_t n, int mr, int nr, int threads) {
   constexpr double kUneven = 0.25;  // of a tile that the threads wait for each other: they are never equally fast
   TileShape best{};
   double least = 0;
-  const int64_t most = threads > 1 ? 4 * threads : 1;
-  for (int64_t down = (m + kTileRows - 1) / kTileRows, last_down = down + most; down < last_down; ++down) {
-    for (int64_t across = (n + kTileColumns - 1) / kTileColumns, last = across + most; across < last; ++across) {
+  const int64_t enough = threads > 1 ? 8 * threads : 1, fewest_down = (m + kTileRows - 1) / kTileRows, fewest_across = (n + kTileColumns - 1) / kTileColumns;
+  for (int64_t down = fewest_down; down == fewest_down || down * fewest_across <= enough; ++down) {
+    for (int64_t across = fewest_across; across == fewest_across || down * across <= enough; ++across) {
       const TileShape shape{round_up((m + down - 1) / down, mr), round_up((n + across - 1) / across, nr)};
       const int64_t tiles = ((m + shape.rows - 1) / shape.rows) * ((n + shape.columns - 1) / shape.columns);
       const double one = static_cast<double>(shape.rows * shape.columns) / nr + static_cast<double>(shape.rows + shape.columns);
