@@ -131,7 +131,7 @@ def streams_part():
         say(memory_after_mib=server.memory_mib(), peak_mib=server.memory_mib("VmHWM"))
 
 
-def overhead_part(rounds=3, prompt=64, tokens=64, count=16):
+def overhead_part(rounds=3, prompt=64, tokens=256, count=16):  # tokens: more than are made while the last prompt is read
     """Both decode 16 sequences from position 64 on; turn about, so that a busy minute hits both."""
     ratios = []
     with Server("m=" + options.model) as server:
