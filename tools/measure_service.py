@@ -199,7 +199,7 @@ def start_part():
 
 
 def classify_part():
-    """A triage or classify AI: one client, 500 texts of its own examples in turn, each cut elsewhere so that none is asked twice."""
+    """A triage or classify AI: one client, 500 texts: its own examples in turn, each with an end of its own so that none is asked twice."""
     import http.client
     lines = subprocess.run([options.binary, "inspect", options.model, "--member", "examples.jsonl"], check=True, capture_output=True, text=True).stdout.splitlines()
     texts = [json.loads(line)["input"] for line in lines]

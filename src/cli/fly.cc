@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
+#include <unordered_map>
 
 #include "cli/command.h"
 #include "core/data_folder.h"
@@ -170,9 +171,11 @@ void add_fly(CLI::App& app) {
   held->callback([o, print] {
     FlyFolder folder(data_folder(o->data));
     json list = folder.status(o->name).value("left_out", json::array());
+    std::unordered_map<std::string, json*> by_receipt;
+    for (json& one : list) by_receipt[one["id"].get<std::string>()] = &one;
     folder.feedback().each(o->name, 0, [&](const Feedback& f) {
-      for (json& one : list)
-        if (one["id"] == f.receipt) one.update({{"label", !f.label.empty() ? f.label : f.engineer}, {"component", f.component}, {"text", f.text}, {"source", f.source}, {"person", f.person}});
+      if (const auto at = by_receipt.find(f.receipt); at != by_receipt.end())
+        at->second->update({{"label", f.name()}, {"component", f.component}, {"text", f.text}, {"source", f.source}, {"person", f.person}});
     });
     print(*o, list, [](const json& list) {
       for (const json& one : list)

@@ -16,6 +16,7 @@
 #include "guard/sentences.h"
 #include "models/word_vectors.h"
 #include "text/normalise.h"
+#include "text/utf8.h"
 
 namespace ingot {
 namespace {
@@ -31,10 +32,7 @@ RE2::Options options() {
 }
 
 std::string shortened(const std::string& text, size_t most = 120) {
-  if (text.size() <= most) return text;
-  size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end) + "...";
+  return text.size() <= most ? text : std::string(utf8_prefix(text, most)) + "...";
 }
 
 RailMode RailSettings::*const kModes[] = {&RailSettings::topic, &RailSettings::private_data, &RailSettings::injection, &RailSettings::language, &RailSettings::repetition,

@@ -176,7 +176,7 @@ void ModelRegistry::add(const std::string& what) {
     return insert(std::move(entry));
   }
   entry->path = find_model(source);
-  if (std::filesystem::is_regular_file(entry->path) && MappedFile(entry->path).text().substr(0, 4) != "GGUF") {
+  if (std::filesystem::is_regular_file(entry->path) && !MappedFile(entry->path).text().starts_with("GGUF")) {
     if (entry->path.extension() == ".ingot") Ai::open(entry->path);  // says what is wrong with it
     bad_input("this is neither an AI (.ingot) nor a model (GGUF)", entry->path.string(), "serve what ingot build or ingot pull made, or a model's folder");
   }

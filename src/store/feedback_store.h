@@ -27,6 +27,8 @@ struct Feedback {
   int64_t time = 0, arrived = 0;  // seconds since 1970; time: of the event, 0: not told
   bool consent = true;
   std::string state;          // "", "accepted" or "rejected" by the owner
+
+  const std::string& name() const { return label.empty() ? engineer : label; }  // the right answer, of either kind
 };
 
 class FeedbackStore {

@@ -40,12 +40,12 @@ std::string Tokenizer::to_json() const {
   steps.push_back(byte_level(regex));
   const OrderedJson pre = steps.size() == 1 ? steps[0] : OrderedJson{{"type", "Sequence"}, {"pretokenizers", steps}};
   OrderedJson model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
-                {"fuse_unk", false}, {"byte_fallback", false}};
+                       {"fuse_unk", false}, {"byte_fallback", false}};
   if (p.bpe.whole_first) model["ignore_merges"] = true;
   model["vocab"] = vocab;
   model["merges"] = merges;
   OrderedJson json = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", nullptr},
-               {"pre_tokenizer", pre}, {"post_processor", byte_level(true)}, {"decoder", byte_level(true)}, {"model", model}};
+                      {"pre_tokenizer", pre}, {"post_processor", byte_level(true)}, {"decoder", byte_level(true)}, {"model", model}};
   return json.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 

@@ -9,12 +9,14 @@
 namespace ingot {
 namespace {
 
+struct FlyEncoders {
+  std::shared_ptr<const TextEncoder> served, cached;  // the packed ones; the same, with what was read before
+  std::shared_ptr<const TextEncoder> trunk;           // cached's part that reads; null: words alone
+};
+
 class ClassifyFlyModel : public FlyModel {
  public:
-  ClassifyFlyModel(TextClassifier model, std::shared_ptr<const TextEncoder> served, std::shared_ptr<const TextEncoder> encoder)
-      : model_(std::move(model)), served_(std::move(served)), encoder_(std::move(encoder)) {
-    model_.set_encoder(encoder_);
-  }
+  ClassifyFlyModel(TextClassifier model, FlyEncoders encoders) : model_(std::move(model)), encoders_(std::move(encoders)) { model_.set_encoder(encoders_.cached); }
   RankedNames rank(const std::string& text) const override {
     RankedNames ranked;
     for (const LabelChance& one : model_.classify(text)) {
@@ -24,15 +26,17 @@ class ClassifyFlyModel : public FlyModel {
     }
     return ranked;
   }
-  void read(std::span<const std::string> texts) const override { encoder_->encode(texts); }
-  std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<ClassifyFlyModel>(model_, served_, served_); }
+  void read(std::span<const std::string> texts) const override {
+    if (encoders_.trunk) encoders_.trunk->encode(texts);
+  }
+  std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<ClassifyFlyModel>(model_, FlyEncoders{encoders_.served, encoders_.served, nullptr}); }
   bool knows(const std::string& name) const override { return std::binary_search(model_.labels().begin(), model_.labels().end(), name); }
   size_t names() const override { return model_.labels().size(); }
   const TextClassifier& model() const { return model_; }
 
  private:
   TextClassifier model_;
-  std::shared_ptr<const TextEncoder> served_, encoder_;
+  FlyEncoders encoders_;
 };
 
 class FlyClassify : public FlyKind {
@@ -44,10 +48,10 @@ class FlyClassify : public FlyKind {
     test_ = std::move(data.test);
     saw_test_ = recipe_.data.test.empty();
     words_ = WordVectors::load(champion.archive().member("words.bin"));
-    served_ = encoder_ = words_;
+    encoders_ = {words_, words_, nullptr};
     if (!champion.base()) return;
-    served_ = join_encoders({words_, champion.base().encoder});
-    encoder_ = join_encoders({words_, std::make_shared<CachedEncoder>(champion.base().encoder)});
+    const auto trunk = std::make_shared<CachedEncoder>(champion.base().encoder);
+    encoders_ = {join_encoders({words_, champion.base().encoder}), join_encoders({words_, trunk}), trunk};
   }
   std::string name_of(const Record& record) const override { return record.label; }
   Record record_of(const std::string& text, const std::string& name, const std::string&) const override {
@@ -56,11 +60,11 @@ class FlyClassify : public FlyKind {
     record.label = name;
     return record;
   }
-  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<ClassifyFlyModel>(champion_.classifier(), served_, encoder_); }
+  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<ClassifyFlyModel>(champion_.classifier(), encoders_); }
   std::unique_ptr<const FlyModel> learn(const std::vector<Record>& records) const override {
     std::vector<std::string> texts, labels;
     for (const Record& record : records) texts.push_back(record.text), labels.push_back(record.label);
-    return std::make_unique<ClassifyFlyModel>(TextClassifier::train(texts, labels, encoder_, static_cast<uint64_t>(recipe_.train.seed)), served_, encoder_);
+    return std::make_unique<ClassifyFlyModel>(TextClassifier::train(texts, labels, encoders_.cached, static_cast<uint64_t>(recipe_.train.seed)), encoders_);
   }
   void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const override {
     const TextClassifier& classifier = dynamic_cast<const ClassifyFlyModel&>(model).model();
@@ -74,7 +78,7 @@ class FlyClassify : public FlyKind {
  private:
   const Ai& champion_;
   std::shared_ptr<const WordVectors> words_;
-  std::shared_ptr<const TextEncoder> served_, encoder_;  // encoder_: the same, from the cache where it was read before
+  FlyEncoders encoders_;
 };
 
 }  // namespace

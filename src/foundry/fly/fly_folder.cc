@@ -74,7 +74,7 @@ Correction correction_of(const Feedback& f) {
   c.id = f.id;
   c.receipt = f.receipt;
   c.text = f.text;
-  c.name = !f.label.empty() ? f.label : f.engineer;
+  c.name = f.name();
   c.component = f.component;
   c.source = f.source;
   c.person = f.person;

@@ -12,7 +12,8 @@ namespace {
 
 class TriageFlyModel : public FlyModel {
  public:
-  TriageFlyModel(TriageModel model, const Base& served, std::shared_ptr<const TextEncoder> encoder) : model_(std::move(model)), served_(served) {
+  // served: the packed trunk itself; encoder: the same, or what is cached of it.
+  TriageFlyModel(TriageModel model, std::shared_ptr<const TextEncoder> served, std::shared_ptr<const TextEncoder> encoder) : model_(std::move(model)), served_(std::move(served)) {
     if (model_.encoder()) model_.set_encoder(std::move(encoder));
   }
   RankedNames rank(const std::string& text) const override {
@@ -26,14 +27,14 @@ class TriageFlyModel : public FlyModel {
   void read(std::span<const std::string> texts) const override {
     if (model_.encoder()) TriageModel::read(*model_.encoder(), texts);
   }
-  std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<TriageFlyModel>(model_, served_, served_.encoder); }
+  std::unique_ptr<const FlyModel> uncached() const override { return std::make_unique<TriageFlyModel>(model_, served_, served_); }
   bool knows(const std::string& name) const override { return std::binary_search(model_.engineers().begin(), model_.engineers().end(), name); }
   size_t names() const override { return model_.engineers().size(); }
   const TriageModel& model() const { return model_; }
 
  private:
   TriageModel model_;
-  Base served_;
+  std::shared_ptr<const TextEncoder> served_;
 };
 
 class FlyTriage : public FlyKind {
@@ -57,9 +58,9 @@ class FlyTriage : public FlyKind {
     record.component = component;
     return record;
   }
-  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<TriageFlyModel>(champion_.triage(), base_, cached_); }
+  std::unique_ptr<const FlyModel> champion() const override { return std::make_unique<TriageFlyModel>(champion_.triage(), base_.encoder, cached_); }
   std::unique_ptr<const FlyModel> learn(const std::vector<Record>& records) const override {
-    return std::make_unique<TriageFlyModel>(TriageModel::train(records, triage_options(recipe_, cached_)), base_, cached_);
+    return std::make_unique<TriageFlyModel>(TriageModel::train(records, triage_options(recipe_, cached_)), base_.encoder, cached_);
   }
   void pack(const FlyModel& model, const nlohmann::json& report, const std::filesystem::path& out) const override {
     const TriageModel& triage = dynamic_cast<const TriageFlyModel&>(model).model();
