@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -56,13 +57,15 @@ TEST(Kill, TuningResumesToTheSameBits) {
   data.close();
   auto command = [&](const char* output) {
     return std::vector<std::string>{INGOT_BINARY, "tune", (folder / "base.gguf").string(), (folder / "talk.jsonl").string(), "-o", (folder / output).string(), "--rank", "2", "--batch", "4",
-                                    "--steps", "30", "--rate", "0.01", "--save-every", "1"};
+                                    "--steps", "120", "--rate", "0.01", "--save-every", "1"};
   };
+  const auto start = std::chrono::steady_clock::now();
   ASSERT_EQ(run(command("whole"), -1), 0);
+  const double whole = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   Random random(5);
   int killed = 0;
-  for (int milliseconds = 20;; milliseconds += 5) {  // longer each time, so that it ends on any machine
-    const int code = run(command("killed"), milliseconds + static_cast<int>(random.below(60)));
+  for (double share = 0.1;; share += 0.03) {  // of what the whole takes here; longer each time, so that it ends on any machine
+    const int code = run(command("killed"), static_cast<int>(whole * (share + 0.1 * random.uniform())));
     if (code == 0) break;
     ASSERT_EQ(code, -1);
     ++killed;
