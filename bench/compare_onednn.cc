@@ -88,7 +88,7 @@ int main() {
     dnnl::matmul product(pd);
     dnnl::memory am(ad, engine, a16.data()), bm(bd, engine, b16.data()), cm(cd, engine, d.data());
     compare("bf16 A B", m, n, k, c, d,
-            [&] { gemm_bf16(Transpose::kNo, Transpose::kNo, m, n, k, a16.data(), k, b16.data(), n, c.data(), n, false, team); },
+            [&] { gemm_bf16(Transpose::kNo, Transpose::kNo, m, n, k, a.data(), k, b.data(), n, c.data(), n, false, team); },
             [&] {
               product.execute(stream, {{DNNL_ARG_SRC, am}, {DNNL_ARG_WEIGHTS, bm}, {DNNL_ARG_DST, cm}});
               stream.wait();

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Training speed beside PyTorch: the same Llama shape, batch, threads and f32, the better of eager and compiled.
+"""Training speed beside PyTorch: the same Llama shape, batch, threads and type, the better of eager and compiled.
 
-    tools/compare_training_torch.py build/ingot [--steps 12] [--rounds 3] [--threads 2] [--no-compile]
+    tools/compare_training_torch.py build/ingot [--steps 12] [--rounds 3] [--threads 2] [--no-compile] [--bf16]
+
+--bf16: products in bf16 over f32 weights, there as PyTorch's autocast.
 
 Rounds alternate, so that other work on the machine meets both. Needs: pip install torch transformers.
 """
@@ -18,6 +20,7 @@ parser.add_argument("ingot")
 for name, value in [("steps", 12), ("rounds", 3), ("threads", 2), ("layers", 6), ("width", 256), ("heads", 4), ("groups", 2), ("hidden", 704), ("vocab", 8192), ("length", 256), ("batch", 16)]:
     parser.add_argument("--" + name, type=int, default=value)
 parser.add_argument("--no-compile", action="store_true")
+parser.add_argument("--bf16", action="store_true")
 o = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = os.environ["INGOT_THREADS"] = str(o.threads)
 
@@ -35,7 +38,7 @@ vocab = len(json.load(open(folder / "tokenizer.json"))["model"]["vocab"])
 
 
 def ours():
-    run = subprocess.run([o.ingot, "pretrain", folder / "text.txt", "--tokenizer", folder / "tokenizer.json", "-o", folder / "m.gguf", "--steps", str(o.steps), "--json"] +
+    run = subprocess.run([o.ingot, "pretrain", folder / "text.txt", "--tokenizer", folder / "tokenizer.json", "-o", folder / "m.gguf", "--steps", str(o.steps), "--json"] + ["--bf16"] * o.bf16 +
                          [x for key in ("layers", "width", "heads", "groups", "hidden", "length", "batch") for x in ("--" + key, str(getattr(o, key)))], check=True, capture_output=True, text=True)
     return json.loads(run.stdout)
 
@@ -47,7 +50,8 @@ class Theirs:
                                                   intermediate_size=o.hidden, max_position_embeddings=o.length, tie_word_embeddings=True, attn_implementation="sdpa", use_cache=False))
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=2e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
         def loss_of(ids):
-            logits = self.model(ids[:, :-1]).logits
+            with torch.autocast("cpu", torch.bfloat16, enabled=o.bf16):
+                logits = self.model(ids[:, :-1]).logits.float()
             return F.cross_entropy(logits.reshape(-1, vocab), ids[:, 1:].reshape(-1))
         self.loss_of = torch.compile(loss_of) if compiled else loss_of
         self.run(2)  # compiles
@@ -76,5 +80,5 @@ for _ in range(o.rounds):
         rates[name].append(peer.run(o.steps))
 best = {name: max(list_) for name, list_ in rates.items()}
 other = max(best[name] for name in peers)
-print(json.dumps({"parameters": result["parameters"], "tokens_a_step": o.batch * o.length, "threads": o.threads, "torch": torch.__version__, "tokens_per_s": rates, "share_of_f32_peak": share,
+print(json.dumps({"parameters": result["parameters"], "tokens_a_step": o.batch * o.length, "threads": o.threads, "torch": torch.__version__, "tokens_per_s": rates, "type": "bf16" if o.bf16 else "f32", "share_of_peak": share,
                   "best": best, "ratio_to_better_torch": best["ingot"] / other, "ratios_by_round": [a / max(rates[n][i] for n in peers) for i, a in enumerate(rates["ingot"])]}, indent=1))

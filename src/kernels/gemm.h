@@ -15,8 +15,9 @@ enum class Transpose { kNo, kYes };
 void gemm_f32(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
               float* c, int64_t ldc, bool accumulate, ThreadTeam& team);
 
-// The same with bfloat16 inputs (as their bits) and f32 accumulation and output.
-void gemm_bf16(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, const uint16_t* a, int64_t lda, const uint16_t* b,
-               int64_t ldb, float* c, int64_t ldc, bool accumulate, ThreadTeam& team);
+// The same with A and B rounded to bfloat16 (nearest even) on their way, and f32 accumulation. Where the target has bf16 products an
+// element is its own chain over pairs of k; it still depends on neither m, n, blocking nor threads.
+void gemm_bf16(Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
+               float* c, int64_t ldc, bool accumulate, ThreadTeam& team);
 
 }  // namespace ingot

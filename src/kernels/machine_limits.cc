@@ -25,6 +25,7 @@ cpu::PeakLoops loops_of(Target target) {
     case Target::kAvx512: return cpu::peak_loops_avx512();
     case Target::kAvx512Vnni: return cpu::peak_loops_avx512vnni();
     case Target::kAvx512Bf16: return cpu::peak_loops_avx512bf16();
+    case Target::kAmx: return cpu::peak_loops_amx();
   }
   return cpu::peak_loops_generic();
 }

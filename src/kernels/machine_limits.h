@@ -30,6 +30,7 @@ PeakLoops peak_loops_avxvnni();
 PeakLoops peak_loops_avx512();
 PeakLoops peak_loops_avx512vnni();
 PeakLoops peak_loops_avx512bf16();
+PeakLoops peak_loops_amx();
 
 }  // namespace cpu
 }  // namespace ingot

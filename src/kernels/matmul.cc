@@ -31,6 +31,7 @@ struct QuantJob {
   const float* x;
   const cpu::QuantKernels& kernels;
   int8_t* quants;
+  int64_t x_stride;  // of quants, in bytes: an odd number of cache lines, so that the rows of a tile do not meet in one set
   float* scales;
   int64_t units, grab;
   std::atomic<int64_t> next{0};
@@ -42,7 +43,7 @@ struct QuantJob {
       if (p.start == done) continue;  // shares the form before it
       done = p.start;
       const int64_t at = i * blocks * p.form.sub;
-      cpu::quantize_activations(p.form, kernels.sums, x + i * k, k, quants + i * k, scales + i * blocks, p.start + at, p.sums + at);
+      cpu::quantize_activations(p.form, kernels.sums, x + i * k, k, quants + i * x_stride, scales + i * blocks, p.start + at, p.sums + at);
     }
   }
 
@@ -60,7 +61,7 @@ struct QuantJob {
 
   void stream(const QuantPart& p, int64_t group) const {
     const int64_t j = group * cpu::kGroupRows, n = p.what->n, bytes = p.stride * cpu::kGroupRows;
-    const cpu::Activations a = {quants, scales, p.start, p.sums, k, k / 32};
+    const cpu::Activations a = {quants, scales, p.start, p.sums, x_stride, k / 32};
     const uint8_t* w = static_cast<const uint8_t*>(p.what->interleaved) + group * bytes;
     if (j + cpu::kGroupRows <= n) return kernels.stream(p.what->type, w, static_cast<int>(m), k / 32, a, p.what->y + j, n);
     alignas(64) float edge[8 * 16];
@@ -91,7 +92,7 @@ struct QuantJob {
       for (int64_t i = 0; i < m; i += kernels.mr) {
         const int rows = static_cast<int>(std::min<int64_t>(kernels.mr, m - i));
         const int64_t at = i * (k / 32) + k0 / 32;
-        cpu::Activations a = {quants + i * k + k0, scales + at, part.start + at * form.sub, part.sums + at * form.sub, k, k / 32};
+        cpu::Activations a = {quants + i * x_stride + k0, scales + at, part.start + at * form.sub, part.sums + at * form.sub, x_stride, k / 32};
         float* to = part.what->y + i * n + j;
         if (rows_w == groups * cpu::kGroupRows) {
           kernels.tile(form, static_cast<int>(groups), rows, blocks, p, a, to, n, k0 > 0);
@@ -116,10 +117,11 @@ void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, i
   const cpu::QuantKernels& kernels = cpu::quant_kernels();
   QuantPart parts[kMostParts];
   const int64_t blocks = m * (k / 32);
-  int8_t* quants = space.at_least<int8_t>(static_cast<size_t>(m * k + blocks * 4 + static_cast<int64_t>(list.size()) * blocks * 2 * 8));
-  float* scales = reinterpret_cast<float*>(quants + m * k);
+  const int64_t x_stride = ((k + 63) / 64 | 1) * 64;
+  int8_t* quants = space.at_least<int8_t>(static_cast<size_t>(m * x_stride + blocks * 4 + static_cast<int64_t>(list.size()) * blocks * 2 * 8));
+  float* scales = reinterpret_cast<float*>(quants + m * x_stride);
   auto* room = reinterpret_cast<int32_t*>(scales + blocks);
-  QuantJob job{{}, k, m, x, kernels, quants, scales, 0, 0};
+  QuantJob job{{}, k, m, x, kernels, quants, x_stride, scales, 0, 0};
   int64_t size = 0;
   for (size_t i = 0; i < list.size(); ++i) {
     QuantPart& p = parts[i];

@@ -1,8 +1,12 @@
 #include "kernels/target.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 #include "core/error.h"
@@ -10,7 +14,7 @@
 namespace ingot {
 namespace {
 
-constexpr std::string_view kNames[] = {"generic", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"};
+constexpr std::string_view kNames[] = {"generic", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx"};
 
 bool has(Target target) {
 #if defined(__x86_64__)
@@ -28,6 +32,12 @@ bool has(Target target) {
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     case Target::kAvx512Vnni: return has(Target::kAvx512) && __builtin_cpu_supports("avx512vnni");
     case Target::kAvx512Bf16: return has(Target::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16");
+    case Target::kAmx: {
+      unsigned a = 7, b = 0, c = 0, d = 0;  // leaf 7 EDX: bf16, tiles, int8
+      __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+      // Tiles are 8 KiB of state a thread: Linux wants to be asked before the first use (ARCH_REQ_XCOMP_PERM, feature 18), once for all threads.
+      return has(Target::kAvx512Bf16) && (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1) && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+    }
   }
   return false;
 #else
@@ -54,7 +64,7 @@ std::string_view target_name(Target target) { return kNames[static_cast<int>(tar
 
 std::vector<Target> available_targets() {
   std::vector<Target> found;
-  for (int i = 0; i < 6; ++i)
+  for (int i = 0; i < static_cast<int>(std::size(kNames)); ++i)
     if (has(static_cast<Target>(i))) found.push_back(static_cast<Target>(i));
   return found;
 }

@@ -6,10 +6,10 @@
 
 namespace ingot {
 
-// Each includes the ones before it. kAvx512Bf16 has VNNI and bf16 dot products.
-enum class Target { kGeneric, kAvx2, kAvxVnni, kAvx512, kAvx512Vnni, kAvx512Bf16 };
+// Each includes the ones before it. kAvx512Bf16 has VNNI and bf16 dot products, kAmx tiles of bytes and of bf16.
+enum class Target { kGeneric, kAvx2, kAvxVnni, kAvx512, kAvx512Vnni, kAvx512Bf16, kAmx };
 
-std::string_view target_name(Target target);  // "generic", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16"
+std::string_view target_name(Target target);  // "generic", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "amx"
 
 // Those this machine can run, in rising order; never empty.
 std::vector<Target> available_targets();

@@ -12,27 +12,10 @@
 #include "ops/product.h"
 
 namespace ingot {
-namespace {
-
-// f32 [n] as bf16, split over the team.
-const uint16_t* as_bf16(const Context& c, const float* x, int64_t n) {
-  auto* out = reinterpret_cast<uint16_t*>(c.arena.floats((n + 1) / 2));
-  c.team.parallel_for(static_cast<size_t>(n), 1 << 14, [&](size_t b, size_t e) {
-    cpu::row_kernels().to_bf16(x + b, out + b, static_cast<int64_t>(e - b));
-  });
-  return out;
-}
-
-}  // namespace
-
 void product(const Context& c, Transpose ta, Transpose tb, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
              const float* b, int64_t ldb, float* out, int64_t ldc, bool accumulate) {
   if (!c.bf16) return gemm_f32(ta, tb, m, n, k, a, lda, b, ldb, out, ldc, accumulate, c.team);
-  auto mark = c.arena.mark();
-  const uint16_t* left = as_bf16(c, a, ta == Transpose::kNo ? m * lda : k * lda);
-  const uint16_t* right = as_bf16(c, b, tb == Transpose::kNo ? k * ldb : n * ldb);
-  gemm_bf16(ta, tb, m, n, k, left, lda, right, ldb, out, ldc, accumulate, c.team);
-  c.arena.release(mark);
+  gemm_bf16(ta, tb, m, n, k, a, lda, b, ldb, out, ldc, accumulate, c.team);
 }
 
 void input_gradient_stored(const Context& c, const Weight& w, const Tensor& y, const Tensor& x) {

@@ -89,10 +89,7 @@ TEST_P(GemmTransposed, MatchesDoublesOnEveryTarget) {
     on_every_target([&](Target) {
       std::vector<float> c = p.c;
       if (bf16) {
-        std::vector<uint16_t> a, b;
-        for (float v : p.a) a.push_back(bf16_of_f32(v));
-        for (float v : p.b) b.push_back(bf16_of_f32(v));
-        gemm_bf16(t(ta), t(tb), s.m, s.n, s.k, a.data(), lda, b.data(), ldb, c.data(), s.n, accumulate, team);
+        gemm_bf16(t(ta), t(tb), s.m, s.n, s.k, p.a.data(), lda, p.b.data(), ldb, c.data(), s.n, accumulate, team);
       } else {
         gemm_f32(t(ta), t(tb), s.m, s.n, s.k, p.a.data(), lda, p.b.data(), ldb, c.data(), s.n, accumulate, team);
       }
@@ -116,6 +113,28 @@ TEST(Gemm, RowsAreTheSameAloneAndTogether) {
     for (int64_t i = 0; i < m; ++i)
       gemm_f32(Transpose::kNo, Transpose::kNo, 1, n, k, a.data() + i * k, k, b.data(), n, alone.data() + i * n, n, false, one);
     EXPECT_EQ(together, alone);
+  });
+}
+
+// What the product rounds itself is what was rounded before it, and its rows keep the contract, too.
+TEST(Gemm, Bf16RoundsItsInputsAndKeepsRows) {
+  constexpr int64_t m = 45, n = 70, k = 331;
+  Random random(8);
+  std::vector<float> a(m * k), b(k * n);
+  for (auto* x : {&a, &b})
+    for (float& v : *x) v = static_cast<float>(random.normal());
+  std::vector<float> a_rounded = a, b_rounded = b;
+  for (auto* x : {&a_rounded, &b_rounded})
+    for (float& v : *x) v = f32_of_bf16(bf16_of_f32(v));
+  on_every_target([&](Target) {
+    ThreadTeam one(1), three(3);
+    std::vector<float> got(m * n), rounded(m * n), alone(m * n);
+    gemm_bf16(Transpose::kNo, Transpose::kNo, m, n, k, a.data(), k, b.data(), n, got.data(), n, false, three);
+    gemm_bf16(Transpose::kNo, Transpose::kNo, m, n, k, a_rounded.data(), k, b_rounded.data(), n, rounded.data(), n, false, three);
+    for (int64_t i = 0; i < m; ++i)
+      gemm_bf16(Transpose::kNo, Transpose::kNo, 1, n, k, a.data() + i * k, k, b.data(), n, alone.data() + i * n, n, false, one);
+    EXPECT_EQ(got, rounded);
+    EXPECT_EQ(got, alone);
   });
 }
 

@@ -35,15 +35,25 @@ const FloatKernels& float_kernels_avx512();
 // The set of the active target.
 const FloatKernels& float_kernels();
 
-// Products of bf16 pairs: tiles as above with a[(p/2*a_step + i)*2 + p%2], b likewise; k is padded to even with zeros.
+// Products in bf16 of f32 matrices, which are rounded as they are packed.
 struct Bf16Kernels {
   int mr, nr;
-  void (*tile)(int rows, int64_t pairs, const uint16_t* a, int64_t a_step, const uint16_t* b, float* c, int64_t ldc, bool load);
-  void (*pack_rows)(const uint16_t* src, int64_t ld, int rows, int64_t k, int width, uint16_t* out);
-  void (*pack_columns)(const uint16_t* src, int64_t ld, int columns, int64_t k, int width, uint16_t* out);
+  int unit;  // the k of one step; panels are padded to it with zeros
+  int pace;  // multiply-adds in the time that one number takes to be packed
+
+  // c[rows,nr] = (load ? c : 0) + the product over `steps` steps. 1 <= rows <= mr; a's strip is always mr wide.
+  void (*tile)(int rows, int64_t steps, const uint16_t* a, const uint16_t* b, float* c, int64_t ldc, bool load);
+
+  // As FloatKernels' pack_rows and pack_columns, for either side. The right side's panel is out[(p/2*width + j)*2 + p%2]; the left's is
+  // the tile's own matter. A left side with a unit over 2 is packed in one go.
+  void (*left_rows)(const float* src, int64_t ld, int rows, int64_t k, int width, uint16_t* out);
+  void (*left_columns)(const float* src, int64_t ld, int columns, int64_t k, int width, uint16_t* out);
+  void (*right_rows)(const float* src, int64_t ld, int rows, int64_t k, int width, uint16_t* out);
+  void (*right_columns)(const float* src, int64_t ld, int columns, int64_t k, int width, uint16_t* out);
 };
 
 const Bf16Kernels& bf16_kernels_avx512bf16();
+const Bf16Kernels& bf16_kernels_amx();
 const Bf16Kernels* bf16_kernels();  // null when the active target has none
 
 }  // namespace ingot::cpu

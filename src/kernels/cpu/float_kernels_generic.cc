@@ -52,6 +52,9 @@ const FloatKernels& float_kernels() {
   return float_kernels_generic();
 }
 
-const Bf16Kernels* bf16_kernels() { return active_target() >= Target::kAvx512Bf16 ? &bf16_kernels_avx512bf16() : nullptr; }
+const Bf16Kernels* bf16_kernels() {
+  if (active_target() >= Target::kAmx) return &bf16_kernels_amx();
+  return active_target() >= Target::kAvx512Bf16 ? &bf16_kernels_avx512bf16() : nullptr;
+}
 
 }  // namespace ingot::cpu

@@ -14,6 +14,8 @@ namespace ingot::cpu {
 
 const QuantKernels& quant_kernels() {
   Target target = active_target();
+  // On AMX, too: each block's sums must leave a tile before they are scaled, and on the one machine at hand (a Xeon of the fifth
+  // generation) such a kernel took 32 ns where this one takes 40, and a 1.1B model's prefill was not faster.
   if (target >= Target::kAvx512Vnni) return quant_kernels_avx512vnni();
   if (target == Target::kAvxVnni) return quant_kernels_avxvnni();
   if (target >= Target::kAvx2) return quant_kernels_avx2();  // AVX-512 without VNNI too

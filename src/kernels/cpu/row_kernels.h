@@ -30,7 +30,6 @@ struct RowKernels {
   void (*silu_times)(const float* gate, const float* up, float* y, int64_t n);
   void (*silu_times_backward)(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n);  // adds
   void (*adam)(float* w, const float* g, float* m, float* v, int64_t n, const AdamStep& step);
-  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
   void (*to_f16)(const float* x, uint16_t* y, int64_t n);
 
   // Online softmax over one block: queries [rows][d] (already scaled), keys [d][64], values [64][d]; positions first[r] to

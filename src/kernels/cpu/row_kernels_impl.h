@@ -150,21 +150,6 @@ void adam(float* w, const float* g, float* m, float* v, int64_t n, const AdamSte
   });
 }
 
-void to_bf16(const float* x, uint16_t* y, int64_t n) {
-  int64_t i = 0;
-#if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16) {  // nearest even; a NaN stays one by its payload's top bit
-    __m512i bits = _mm512_loadu_si512(x + i);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
-    __mmask16 nan = _mm512_cmp_ps_mask(_mm512_castsi512_ps(bits), _mm512_castsi512_ps(bits), _CMP_UNORD_Q);
-    rounded = _mm512_mask_or_epi32(rounded, nan, _mm512_srli_epi32(bits, 16), _mm512_set1_epi32(64));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y + i), _mm512_cvtepi32_epi16(rounded));
-  }
-#endif
-  for (; i < n; ++i) y[i] = bf16_of_f32(x[i]);
-}
-
 void to_f16(const float* x, uint16_t* y, int64_t n) {
   int64_t i = 0;
 #if defined(__F16C__)
@@ -292,7 +277,7 @@ void attend_codes(int bits, int rows, int64_t d, const float* q, int64_t q_strid
 }
 
 constexpr RowKernels kRowKernels = {dot,     add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
-                                    exp_minus, silu_times, silu_times_backward, adam, to_bf16, to_f16, attend<float>, attend<uint16_t>,
+                                    exp_minus, silu_times, silu_times_backward, adam, to_f16, attend<float>, attend<uint16_t>,
                                     attend_codes, store_codes, gelu, gelu_times, gelu_times_backward};
 
 }  // namespace
