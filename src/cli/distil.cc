@@ -47,6 +47,7 @@ void add_distil(CLI::App& app) {
     if (!o->map.empty()) recipe.data.map = o->map;
     const auto type = element_type_of_name(o->type);
     if (!type) throw Error(ErrorKind::usage, "\"" + o->type + "\" is no element type", "--type", "use F16, Q8_0, Q4_0, ...");
+    check_output(o->out);
     o->plan.type = *type;
     o->plan.alone = !o->no_alone;
     const auto distil = recipe.kind == "chat" ? distil_chat : distil_classify;

@@ -16,7 +16,6 @@
 #include "foundry/chat/chat_data.h"
 #include "foundry/chat/tuning_run.h"
 #include "foundry/rails_build.h"
-#include "foundry/triage/paired_bootstrap.h"
 #include "kernels/cpu/float_kernels.h"
 #include "models/word_vectors.h"
 
@@ -194,9 +193,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   say(fmt::format("trained   {} steps over {} samples in {:.0f} s ({:.0f} tokens/s)", plan.training.steps - run.resumed_at, train.samples.size(), run.seconds, run.tokens_per_s));
 
   const ChatScores after = judge_chat(lora->model(), *prompt, base->tokenizer, split.test, test, judging, team), plain = judge_first_line(split.test, judging);
-  const PairedDifference gain = paired_bootstrap(after.rouge, before.rouge, 1), nats = paired_bootstrap(before.nats, after.nats, 1);
-  auto interval = [](const PairedDifference& d) { return json{{"mean", d.mean}, {"low", d.low}, {"high", d.high}}; };
-  const json evaluation = {{"records", split.test.size()}, {"before", scores_json(before)}, {"after", scores_json(after)}, {"gain", {{"rouge_l", interval(gain)}, {"nats_a_token", interval(nats)}}},
+  const json evaluation = {{"records", split.test.size()}, {"before", scores_json(before)}, {"after", scores_json(after)}, {"gain", gain_json(after, before)},
                            {"baselines", {{"first_line", scores_json(plain)}}}};
   say("evaluated on " + std::to_string(split.test.size()) + " conversations it never saw:\n" + chat_table(evaluation));
   check_chat_gate(recipe, before, after);

@@ -8,6 +8,7 @@
 
 #include "core/progress.h"
 #include "foundry/chat/text_overlap.h"
+#include "foundry/triage/paired_bootstrap.h"
 
 namespace ingot {
 namespace {
@@ -34,6 +35,31 @@ void compare(ChatScores& scores, const std::vector<Conversation>& conversations)
 
 }  // namespace
 
+std::vector<GenerationResult> answer_all(Engine& engine, std::span<const Generation> requests, Progress& progress) {
+  std::vector<GenerationResult> answers(requests.size());
+  std::atomic<size_t> next{0};
+  std::mutex shown;
+  std::exception_ptr fault;
+  std::vector<std::thread> askers;
+  for (int t = 0; t < kTogether; ++t)
+    askers.emplace_back([&] {
+      try {
+        for (size_t i; (i = next.fetch_add(1)) < requests.size() && !interrupted();) {
+          if (requests[i].limit < 1) continue;
+          answers[i] = engine.generate(requests[i]);
+          std::lock_guard lock(shown);
+          progress.advance();
+        }
+      } catch (...) {
+        std::lock_guard lock(shown);
+        if (!fault) fault = std::current_exception();
+      }
+    });
+  for (auto& asker : askers) asker.join();
+  if (fault) std::rethrow_exception(fault);
+  return answers;
+}
+
 ChatScores judge_chat(const std::shared_ptr<const Llama>& model, const ChatPrompt& prompt, const std::shared_ptr<const Tokenizer>& tokenizer,
                       const std::vector<Conversation>& conversations, const ChatSamples& samples, const ChatJudging& judging, ThreadTeam& team) {
   ChatScores scores;
@@ -53,43 +79,28 @@ ChatScores judge_chat(const std::shared_ptr<const Llama>& model, const ChatPromp
 
   const size_t count = std::min(judging.generate, conversations.size());
   if (!count) return scores;
-  scores.said.resize(count);
   EngineOptions options;
   options.cache_bytes = int64_t{1} << 28;
   Engine engine(model, tokenizer, team, options);
-  std::atomic<size_t> next{0}, cut{0}, produced{0};
   Progress progress("answer held-out questions", count);
-  std::mutex shown;
   const auto start = std::chrono::steady_clock::now();
-  std::vector<std::thread> askers;
-  std::exception_ptr fault;
-  for (int t = 0; t < kTogether; ++t)
-    askers.emplace_back([&] {
-      try {
-        for (size_t i; (i = next.fetch_add(1)) < count && !interrupted();) {
-          const auto& messages = conversations[i].messages;
-          Generation request;
-          request.prompt = prompt.tokens(std::vector<ChatMessage>(messages.begin(), messages.begin() + static_cast<long>(last_answer(conversations[i])) - 1), true);
-          request.limit = std::min(judging.max_tokens, engine.context() - static_cast<int64_t>(request.prompt.size()));
-          request.sampling.temperature = 0;
-          if (request.limit < 1) continue;  // the question fills the context: an empty answer
-          auto result = engine.generate(request);
-          cut += result.reason == FinishReason::kLength;
-          produced += result.tokens.size();
-          scores.said[i] = result.text;
-          std::lock_guard lock(shown);
-          progress.advance();
-        }
-      } catch (...) {
-        std::lock_guard lock(shown);
-        if (!fault) fault = std::current_exception();
-      }
-    });
-  for (auto& asker : askers) asker.join();
-  if (fault) std::rethrow_exception(fault);
+  std::vector<Generation> requests(count);
+  for (size_t i = 0; i < count; ++i) {
+    const auto& messages = conversations[i].messages;
+    requests[i].prompt = prompt.tokens(std::vector<ChatMessage>(messages.begin(), messages.begin() + static_cast<long>(last_answer(conversations[i])) - 1), true);
+    requests[i].limit = std::min(judging.max_tokens, engine.context() - static_cast<int64_t>(requests[i].prompt.size()));
+    requests[i].sampling.temperature = 0;
+  }
+  const auto answers = answer_all(engine, requests, progress);
   stop_if_interrupted("evaluation");
   progress.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  size_t cut = 0, produced = 0;
+  for (const GenerationResult& answer : answers) {
+    scores.said.push_back(answer.text);
+    cut += answer.reason == FinishReason::kLength;
+    produced += answer.tokens.size();
+  }
   scores.tokens_per_s = static_cast<double>(produced) / seconds;
   scores.cut_off = static_cast<double>(cut) / static_cast<double>(count);
   compare(scores, conversations);
@@ -118,6 +129,11 @@ nlohmann::json scores_json(const ChatScores& s) {
     out["tokens_per_s"] = s.tokens_per_s;
   }
   return out;
+}
+
+nlohmann::json gain_json(const ChatScores& with, const ChatScores& without) {
+  auto interval = [](const PairedDifference& d) { return nlohmann::json{{"mean", d.mean}, {"low", d.low}, {"high", d.high}}; };
+  return {{"rouge_l", interval(paired_bootstrap(with.rouge, without.rouge, 1))}, {"nats_a_token", interval(paired_bootstrap(without.nats, with.nats, 1))}};
 }
 
 }  // namespace ingot

@@ -11,6 +11,8 @@
 
 namespace ingot {
 
+class Progress;
+
 struct ChatScores {
   // Of every answer: e to the mean nats of its tokens, given the right beginning.
   double perplexity = 0;
@@ -29,6 +31,10 @@ struct ChatJudging {
   int64_t max_tokens = 128;  // of an answer
 };
 
+// Each request's answer, several at a time; nothing where the question fills the context. Returns early, with what there is, once
+// interrupted; throws the first error of any.
+std::vector<GenerationResult> answer_all(Engine& engine, std::span<const Generation> requests, Progress& progress);
+
 // samples: chat_samples() of `conversations`, whose tokens are scored.
 ChatScores judge_chat(const std::shared_ptr<const Llama>& model, const ChatPrompt& prompt, const std::shared_ptr<const Tokenizer>& tokenizer,
                       const std::vector<Conversation>& conversations, const ChatSamples& samples, const ChatJudging& judging, ThreadTeam& team);
@@ -37,5 +43,8 @@ ChatScores judge_chat(const std::shared_ptr<const Llama>& model, const ChatPromp
 ChatScores judge_first_line(const std::vector<Conversation>& conversations, const ChatJudging& judging);
 
 nlohmann::json scores_json(const ChatScores& scores);
+
+// What one is better by on the same conversations, of one tokenizer: ROUGE-L and nats a token, each with its 95 % interval.
+nlohmann::json gain_json(const ChatScores& with, const ChatScores& without);
 
 }  // namespace ingot

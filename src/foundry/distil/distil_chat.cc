@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/blob.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -30,6 +31,7 @@ using nlohmann::json;
 using Say = std::function<void(const std::string&)>;
 
 constexpr int64_t kCacheTokens = 1024, kDecoded = 48;
+constexpr size_t kAsked = 64;  // answers between two looks at the disk
 
 struct Teacher {
   ChatAi ai;
@@ -87,8 +89,21 @@ json judged(const ChatScores& scores, const std::shared_ptr<const Llama>& model,
 
 // Conversations whose last answer is the teacher's own. Answers are kept beside the output, one JSON line each.
 std::vector<Conversation> taught_by_text(const Teacher& teacher, std::vector<Conversation> conversations, int64_t max_tokens, const std::filesystem::path& cache, ThreadTeam& team) {
+  EngineOptions options;
+  options.cache_bytes = int64_t{1} << 28;
+  Engine engine(teacher.ai.model(), teacher.ai.base->tokenizer, team, options);
+  std::vector<Generation> requests(conversations.size());
+  BlobWriter asked;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    auto messages = conversations[i].messages;
+    messages.pop_back();
+    requests[i].prompt = teacher.ai.prompt->tokens(messages, true);
+    requests[i].limit = std::min(max_tokens, engine.context() - static_cast<int64_t>(requests[i].prompt.size()));
+    requests[i].sampling.temperature = 0;
+    asked.put(requests[i].prompt);
+  }
   std::vector<std::string> answers;
-  const std::string header = json{{"teacher", teacher.hash}, {"max_tokens", max_tokens}}.dump();
+  const std::string header = json{{"teacher", teacher.hash}, {"max_tokens", max_tokens}, {"asked", hex(sha256(asked.take()))}}.dump();
   if (std::filesystem::exists(cache)) {
     const std::string text = read_file(cache);
     size_t at = text.find('\n');
@@ -107,24 +122,16 @@ std::vector<Conversation> taught_by_text(const Teacher& teacher, std::vector<Con
     for (const std::string& one : answers) text += json(one).dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
     write_file(cache, text);
   };
-  EngineOptions options;
-  options.cache_bytes = int64_t{1} << 28;
-  Engine engine(teacher.ai.model(), teacher.ai.base->tokenizer, team, options);
-  Progress progress("the teacher answers", conversations.size());
+  Progress progress("the teacher answers", requests.size());
   progress.advance(answers.size());
-  for (size_t i = answers.size(); i < conversations.size(); ++i) {
-    auto messages = conversations[i].messages;
-    messages.pop_back();
-    Generation request;
-    request.prompt = teacher.ai.prompt->tokens(messages, true);
-    request.limit = std::min(max_tokens, engine.context() - static_cast<int64_t>(request.prompt.size()));
-    request.sampling.temperature = 0;
-    answers.push_back(request.limit < 1 ? std::string() : engine.generate(request).text);
-    progress.advance();
-    if (interrupted() || i % 50 == 49) save();
+  while (answers.size() < requests.size()) {
+    const auto some = std::span(requests).subspan(answers.size(), std::min<size_t>(kAsked, requests.size() - answers.size()));
+    const auto said = answer_all(engine, some, progress);
+    if (!interrupted())
+      for (const GenerationResult& one : said) answers.push_back(one.text);
+    save();
     if (interrupted()) throw Error(ErrorKind::interrupted, "stopped while the teacher answered", "distil", "run the same command again to go on");
   }
-  save();
   progress.finish();
   for (size_t i = 0; i < conversations.size(); ++i) conversations[i].messages.back().content = answers[i];
   return conversations;
@@ -144,6 +151,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   if (plan.on != "logits" && plan.on != "text") throw Error(ErrorKind::usage, "\"" + plan.on + "\" is no way to teach", "--on", "choose logits or text");
   ThreadTeam& team = default_team();
   const StudentSize size = parse_student_size(plan.student);
+  const auto encoders = encoders_of(recipe);  // what is missing here is missed before the training
   Teacher teacher = open_teacher(plan.teacher);
   const Tokenizer& whole = *teacher.ai.base->tokenizer;
   const LlamaConfig& large = teacher.ai.base->model->config();
@@ -216,7 +224,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   tuning.micro_tokens = recipe.chat.micro_tokens;
   tuning.recompute = recipe.chat.recompute;
 
-  auto trained = [&](const char* which, std::vector<Conversation> data, bool soft, std::string& bytes) {
+  auto trained = [&](const char* which, std::vector<Conversation> data, bool soft, std::string& bytes, ChatScores& scores) {
     auto model = prune(teacher.ai.lora ? *teacher.ai.lora->merged() : *teacher.ai.base->model, importance, shape, trims ? std::span<const int32_t>(small.kept) : std::span<const int32_t>());
     std::vector<std::string> notes;
     ChatSamples samples = samples_of(*prompt, data, recipe, large.context, notes);
@@ -240,7 +248,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
     bytes = gguf_of(*model, *tokenizer, recipe.name, plan.type);
     auto file = Gguf::parse(std::as_bytes(std::span(bytes)), which);
     auto quantised = Llama::load(file);
-    const ChatScores scores = judge_chat(quantised, *prompt, tokenizer, held, student_test, judging, team);
+    scores = judge_chat(quantised, *prompt, tokenizer, held, student_test, judging, team);
     json result = judged(scores, quantised, tokenizer, prompt->tokens(first, true), static_cast<double>(bytes.size()), 0, team);
     result["perplexity_f32"] = before.perplexity;  // what quantisation as the last step costs
     result["steps"] = p.training.steps;
@@ -250,8 +258,12 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
     return result;
   };
   std::string gguf, other;
-  report["student"] = trained("student", own, plan.on == "logits", gguf);
-  if (plan.alone) report["student_alone"] = trained("alone", split.train, false, other);
+  ChatScores taught, alone;
+  report["student"] = trained("student", own, plan.on == "logits", gguf, taught);
+  if (plan.alone) {
+    report["student_alone"] = trained("alone", split.train, false, other, alone);
+    report["gain"] = gain_json(taught, alone);
+  }
   report["notes"] = split.notes;
   report["evaluation"] = {{"records", held.size()}, {"after", report["student"]}, {"before", report["teacher"]}, {"baselines", {{"first_line", scores_json(judge_first_line(held, judging))}}}};
 
@@ -263,7 +275,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
     for (const ChatMessage& m : one.messages)
       if (m.role == "user") asked.push_back(m.content);
   json guard;
-  const Rails rails = build_rails(recipe, questions, asked, false, encoders_of(recipe), guard, say);
+  const Rails rails = build_rails(recipe, questions, asked, false, encoders, guard, say);
   report["guard"] = guard;
   const json provenance = {{"ingot", INGOT_VERSION}, {"teacher", plan.teacher}, {"teacher_sha256", teacher.hash}, {"train", describe_inputs(recipe.data.sources)}, {"map", recipe.data.map}};
   ChatParts parts;
@@ -283,6 +295,10 @@ std::string distil_table(const json& report) {
     const json& one = report[key];
     table += fmt::format("\n  {:<16}{:>11.1f}M{:>9.3f}{:>12}{:>10.1f}{:>11.0f}{:>11.0f}", name, one["parameters"].get<double>() / 1e6, one["quality"].get<double>(), one.contains("perplexity") ? fmt::format("{:.2f}", one["perplexity"].get<double>()) : std::string("-"),
                          one["bytes"].get<double>() / 1e6, one["tokens_per_s"].get<double>(), one["memory"].get<double>() / 1e6);
+  }
+  if (report.contains("gain")) {
+    const json& g = report["gain"]["rouge_l"];
+    table += fmt::format("\n  the teacher gained it {:+.3f} of ROUGE-L (95 %: {:+.3f} to {:+.3f})", g["mean"].get<double>(), g["low"].get<double>(), g["high"].get<double>());
   }
   return table;
 }

@@ -17,7 +17,7 @@ struct DistilPlan {
   std::string on = "logits";  // or "text": the teacher's own answers
   int64_t steps = 0;          // 0: as the recipe's epochs say
   int64_t top_k = 32;
-  double soft = 0.7, temperature = 2, rate = 5e-4;
+  double soft = 0.7, temperature = 1, rate = 5e-4;
   ElementType type = ElementType::kQ8_0;  // of the student's matrices at last
   bool alone = true;          // train the same student without the teacher too
 };
