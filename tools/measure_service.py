@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`ingot serve` on loopback in figures: concurrent streams, the share of the bare model's speed, fairness, start and size.
 
-tools/measure_service.py MODEL [--part streams,overhead,fairness,start,classify] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
+tools/measure_service.py MODEL [--part streams,overhead,fairness,start,classify,rails] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
                                [--binary build/ingot] [--cache GIB]
 One JSON object a line. Each stream sends a prompt of its own and reads its answer to the end; a stream that ends otherwise than
 with the tokens asked for counts as failed. The client reads bytes and no more, as it shares the machine with the service.
@@ -55,9 +55,11 @@ class Server:
 class Stream:
     """One request; times of its tokens."""
 
-    def __init__(self, port, number, model="m", tokens=None, key=None, words=None):
+    def __init__(self, port, number, model="m", tokens=None, key=None, words=None, question=False):
         choose = random.Random(number)
         prompt = " ".join(choose.choice(WORDS) for _ in range(words or options.prompt_words))
+        if question:
+            prompt = QUESTION.format(choose.randrange(1000), choose.choice(WORDS), choose.choice(WORDS))
         self.asked = tokens or options.tokens
         body = json.dumps({"model": model, "prompt": prompt, "max_tokens": self.asked, "temperature": 0, "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}})
         self.start = time.perf_counter()
@@ -83,6 +85,9 @@ class Stream:
 
     def first_s(self):
         return self.times[0] - self.start
+
+    def made(self):
+        return int(re.search(rb'"completion_tokens":(\d+)', b"".join(self.pieces)).group(1))
 
     def good(self):
         whole = b"".join(self.pieces)
@@ -186,6 +191,41 @@ def fairness_part(greedy=64, requests=24):
                 say(polite_beside=others, requests=len(firsts), failed=failed, first_token_p50_s=at(firsts, 0.5), first_token_p99_s=at(firsts, 0.99))
 
 
+QUESTION = "What is the colour of stone {} in the {} of the {}?"
+RAILS = ["topic=block", "injection=block", "private_data=mask", "repetition=block", "language=block", 'languages=["en"]', 'words=["secret project"]', "output.topic=watch", "output.repetition=watch"]
+
+
+def rails_part(rounds=4, count=16):
+    """Two AIs over MODEL from the same talks, one with every rail and one with none, turn about: alone, then `count` at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        talks = os.path.join(folder, "talks.jsonl")
+        with open(talks, "w") as file:
+            for i in range(240):
+                choose = random.Random(i)
+                file.write(json.dumps({"question": QUESTION.format(i, choose.choice(WORDS), choose.choice(WORDS)), "answer": f"It is {choose.choice(['red', 'blue', 'green'])}."}) + "\n")
+        ais = {}
+        for name, rails in (("plain", []), ("railed", RAILS)):
+            ais[name] = os.path.join(folder, name + ".ingot")
+            settings = ["base=" + options.model, "name=" + name, "chat.max_steps=2", "chat.judged=1", "gate.beat_base=false"] + ["guard." + rail for rail in rails]
+            subprocess.run([options.binary, "build", "recipes/chat", "--source", "jsonl:" + talks, "-o", ais[name]] + [w for one in settings for w in ("--set", one)], check=True, capture_output=True)
+        figures = {(name, n): [] for name in ais for n in (1, count)}
+        with Server(*ais.values()) as server:
+            for number in range(-1, rounds):  # the first loads and is not counted
+                for name in ais:
+                    for n in (1, count):
+                        start = time.perf_counter()
+                        done = run([Stream(server.port, 1000 * number + i, model=name, question=True) for i in range(n)])
+                        wall = time.perf_counter() - start
+                        assert all(s.times for s in done), b"".join(done[0].pieces)
+                        if number >= 0:
+                            figures[name, n].append((statistics.median(s.first_s() for s in done), statistics.mean(s.end - s.start for s in done), sum(s.made() for s in done) / wall))
+        for (name, n), found in figures.items():
+            first, whole, rate = (statistics.median(column) for column in zip(*found))
+            say(rails=name, streams=n, first_text_s=first, whole_s=whole, tokens_per_s=rate)
+        say(throughput_share=statistics.median(r[2] / p[2] for r, p in zip(figures["railed", count], figures["plain", count])), streams=count,
+            shares=[round(r[2] / p[2], 3) for r, p in zip(figures["railed", count], figures["plain", count])])
+
+
 def start_part():
     readies, firsts = [], []
     for _ in range(5):
@@ -219,4 +259,4 @@ def classify_part():
 
 
 for part in options.part.split(","):
-    {"classify": classify_part, "streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part}[part]()
+    {"classify": classify_part, "streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part, "rails": rails_part}[part]()

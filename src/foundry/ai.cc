@@ -33,7 +33,7 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   if (ai->rails_.lacks_encoder() && !ai->rails_.settings().encoder.empty()) {
     // Not found here: the rail blocks, and says which encoder it lacks.
     try {
-      encoders.push_back(open_encoder(ai->rails_.settings().encoder));
+      encoders.push_back(open_rail_encoder(ai->rails_.settings().encoder));
       ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
     } catch (const Error&) {
     }

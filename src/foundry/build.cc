@@ -118,8 +118,10 @@ TriageOptions triage_options(const Recipe& recipe, std::shared_ptr<const TextEnc
   return options;
 }
 
-json provenance_of(const Recipe& recipe) {
-  return {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)}, {"map", recipe.data.map}};
+json provenance_of(const Recipe& recipe, const json& report) {
+  json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"train", describe_inputs(recipe.data.sources)}, {"test", describe_inputs(recipe.data.test)}, {"map", recipe.data.map}};
+  if (report.contains("turn")) provenance["turn"] = {{"champion", report["turn"]["champion"]["hash"]}, {"corrections", report["turn"]["kept"]}};
+  return provenance;
 }
 
 json describe_inputs(const std::vector<std::string>& sources) {
@@ -213,9 +215,7 @@ json pack(const Recipe& recipe, const TriageModel& model, const Base& base, cons
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
   report.update(more);
   ArchiveWriter writer;
-  json provenance = provenance_of(recipe);
-  if (report.contains("turn")) provenance["turn"] = {{"champion", report["turn"]["champion"]["hash"]}, {"corrections", report["turn"]["kept"]}};
-  writer.describe(recipe.kind, recipe.name, provenance.dump());
+  writer.describe(recipe.kind, recipe.name, provenance_of(recipe, report).dump());
   writer.add("recipe.toml", recipe.text);
   writer.add("report.json", report.dump(2));
   writer.add("coverage.svg", coverage_svg(model, data.test));

@@ -28,8 +28,9 @@ SplitData read_and_split(const Recipe& recipe);
 // How a recipe asks the triage model to learn. encoder: of its base, or null.
 TriageOptions triage_options(const Recipe& recipe, std::shared_ptr<const TextEncoder> encoder);
 
-// What a packed file says of where it came from: the version of ingot, base, inputs with their hashes, map.
-nlohmann::json provenance_of(const Recipe& recipe);
+// What a packed file says of where it came from: the version of ingot, base, inputs with their hashes, map, and of a turn's version the
+// champion that it followed and the corrections that it learnt (the report's).
+nlohmann::json provenance_of(const Recipe& recipe, const nlohmann::json& report);
 
 // What each signal adds, as a report says it.
 nlohmann::json signals_of(const TriageModel& model);

@@ -112,7 +112,7 @@ void measure_private(const RailSettings& settings, const std::vector<std::string
 
 std::vector<std::shared_ptr<const TextEncoder>> encoders_of(const Recipe& recipe) {
   std::vector<std::shared_ptr<const TextEncoder>> encoders = {WordVectors::shipped()};
-  if (recipe.guard.encoder != "embedded") encoders.push_back(open_encoder(recipe.guard.encoder));
+  if (recipe.guard.encoder != "embedded") encoders.push_back(open_rail_encoder(recipe.guard.encoder));
   return encoders;
 }
 

@@ -51,7 +51,9 @@ void arrange_weights(Llama& model) {
   if (interleave(weights, default_team())) model.release_pages();
 }
 
-std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling) {
+namespace {
+
+std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> type, const std::string& name, std::optional<Pooling> pooling) {
   const fs::path path = find_model(name);
   SentenceSettings settings;
   if (fs::is_directory(path)) {
@@ -61,6 +63,7 @@ std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::op
     if (is_bert(config)) {
       auto files = Safetensors::open(path);
       auto bert = Bert::load(config, files);
+      if (type) bert->quantise(*type);
       if (interleave(bert->matrices(), default_team())) files->release_pages();
       return make_sentence_encoder(std::move(bert), Tokenizer::from_folder(path), settings);
     }
@@ -68,5 +71,10 @@ std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::op
   auto language = open_model(name);
   return make_llama_encoder(language.model, language.tokenizer, language.model->fingerprint(), pooling.value_or(settings.pooling));
 }
+
+}  // namespace
+
+std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling) { return open_encoder_in({}, name, pooling); }
+std::shared_ptr<const TextEncoder> open_rail_encoder(const std::string& name) { return open_encoder_in(ElementType::kQ8_0, name, {}); }
 
 }  // namespace ingot

@@ -31,5 +31,7 @@ void arrange_weights(Llama& model);
 
 // A sentence encoder's folder, or any language model read as one. Without a pooling: as the folder says, else the mean.
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling = {});
+// The same for a rail, which wants a verdict within milliseconds and no exact vector: a BERT's products in 8 bits.
+std::shared_ptr<const TextEncoder> open_rail_encoder(const std::string& name);
 
 }  // namespace ingot

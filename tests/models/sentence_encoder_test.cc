@@ -82,6 +82,23 @@ TEST_F(SentenceEncoderTest, PoolsEveryWindowOfEveryText) {
   EXPECT_NE(make_sentence_encoder(model_, tokenizer_, {Pooling::kMean, 34})->fingerprint(), make_sentence_encoder(model_, tokenizer_, {Pooling::kCls, 34})->fingerprint());
 }
 
+// What rails read with: other bits, another name, nearly the same direction.
+TEST_F(SentenceEncoderTest, QuantisedPointsTheSameWay) {
+  const fs::path folder = fs::path(INGOT_TEST_DATA) / "models/data/families/bert";
+  auto quantised = Bert::load(HfConfig::open(folder / "config.json"), Safetensors::open(folder));
+  quantised->quantise(ElementType::kQ8_0);
+  const auto exact = make_sentence_encoder(model_, tokenizer_, {Pooling::kMean, 0}), quick = make_sentence_encoder(quantised, tokenizer_, {Pooling::kMean, 0});
+  EXPECT_NE(exact->fingerprint(), quick->fingerprint());
+  const std::vector<std::string> texts = {"w5 w6 w7", "w40", "w9 w12 w30 w31 w44 w8 w8"};
+  const auto want = exact->encode(texts), got = quick->encode(texts);
+  EXPECT_NE(want, got);
+  for (size_t t = 0; t < texts.size(); ++t) {
+    double cosine = 0;
+    for (size_t i = 0; i < 32; ++i) cosine += static_cast<double>(want[t * 32 + i]) * static_cast<double>(got[t * 32 + i]);
+    EXPECT_GT(cosine, 0.999) << texts[t];
+  }
+}
+
 TEST_F(SentenceEncoderTest, ReadsTheSettingsBesideAModel) {
   const fs::path folder = fs::path(testing::TempDir()) / "ingot_sentence_settings";
   fs::remove_all(folder);

@@ -204,8 +204,8 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
                  {"base", {{"name", base->name}, {"sha256", base->sha256}, {"bytes", base->bytes.size()}, {"packed", recipe.pack_full}}},
                  {"train", {{"conversations", split.train.size()}, {"tokens", train.tokens}, {"answer_tokens", train.scored}, {"steps", plan.training.steps}, {"parameters", lora->parameters()},
                             {"last_loss", run.last_loss}, {"seconds", run.seconds}, {"tokens_per_s", run.tokens_per_s}}}};
-  const json provenance = {{"ingot", INGOT_VERSION}, {"base", recipe.base}, {"base_sha256", base->sha256}, {"train", describe_inputs(recipe.data.sources)},
-                           {"test", describe_inputs(recipe.data.test)}, {"map", recipe.data.map}};
+  json provenance = provenance_of(recipe, report);
+  provenance["base_sha256"] = base->sha256;
   ChatParts parts{base.get(), lora.get(), "", &rails, report.dump(2), provenance.dump(), "", split.test};
   pack_chat(recipe, parts, out);
   std::filesystem::remove(state);

@@ -140,7 +140,7 @@ std::string classifier_table(const json& e) {
 void pack_classifier(const Recipe& recipe, const TextClassifier& model, const Rails& rails, const std::string& words, const Base& base, std::span<const Record> test,
                      const json& report, const std::filesystem::path& out) {
   ArchiveWriter writer;
-  writer.describe(recipe.kind, recipe.name, provenance_of(recipe).dump());
+  writer.describe(recipe.kind, recipe.name, provenance_of(recipe, report).dump());
   writer.add("recipe.toml", recipe.text);
   writer.add("report.json", report.dump(2));
   writer.add("classify.bin", model.save());

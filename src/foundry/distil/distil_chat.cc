@@ -277,7 +277,9 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   json guard;
   const Rails rails = build_rails(recipe, questions, asked, false, encoders, guard, say);
   report["guard"] = guard;
-  const json provenance = {{"ingot", INGOT_VERSION}, {"teacher", plan.teacher}, {"teacher_sha256", teacher.hash}, {"train", describe_inputs(recipe.data.sources)}, {"map", recipe.data.map}};
+  json provenance = provenance_of(recipe, report);
+  provenance.erase("base");
+  provenance["teacher"] = plan.teacher, provenance["teacher_sha256"] = teacher.hash;
   ChatParts parts;
   parts.model_gguf = std::move(gguf);
   parts.rails = &rails;

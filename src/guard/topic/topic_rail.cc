@@ -9,6 +9,7 @@
 
 #include "core/random.h"
 #include "guard/rates.h"
+#include "kernels/cpu/row_kernels.h"
 #include "kernels/gemm.h"
 #include "text/normalise.h"
 
@@ -46,6 +47,11 @@ Near nearest(std::span<const float> cosines) {
 // Onto the grid that the file stores, so that answers before packing and after are the same.
 void to_grid(std::vector<float>& values) {
   for (float& value : values) value = std::clamp(std::round(value * kGrid), -127.f, 127.f) / kGrid;
+}
+std::vector<int8_t> levels_of(std::span<const float> on_grid) {
+  std::vector<int8_t> levels(on_grid.size());
+  for (size_t i = 0; i < levels.size(); ++i) levels[i] = static_cast<int8_t>(std::lround(on_grid[i] * kGrid));
+  return levels;
 }
 void to_grid(Margin& margin, float& scale) {
   float largest = 0;
@@ -129,7 +135,7 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   }
   std::vector<size_t> widths;
   for (const auto& encoder : options.encoders) {
-    rail.spaces_.push_back({encoder, encoder->fingerprint(), static_cast<size_t>(encoder->width()), {}, {}, {}});
+    rail.spaces_.push_back({encoder, encoder->fingerprint(), static_cast<size_t>(encoder->width()), {}, {}, {}, {}});
     widths.push_back(rail.spaces_.back().width);
     texts.vectors.push_back(encoder->encode(all));
     to_grid(texts.vectors.back());
@@ -224,8 +230,10 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
     space.margin = fit_margin(texts.vectors[s], widths[s], everything, texts.own, kVectorCost, options.seed);
     for (uint32_t i : everything) {
       const auto row = row_of(texts.vectors[s], widths[s], i);
-      auto& side = texts.own[i] ? space.own : space.other;
-      side.insert(side.end(), row.begin(), row.end());
+      if (texts.own[i]) space.own.insert(space.own.end(), row.begin(), row.end());
+      const auto levels = levels_of(row);
+      auto& side = texts.own[i] ? space.own_levels : space.other_levels;
+      side.insert(side.end(), levels.begin(), levels.end());
     }
   }
   return rail;
@@ -236,12 +244,15 @@ void TopicRail::judge(const HashedRow& row, std::span<const std::vector<float>> 
   std::vector<float> cosines;
   for (size_t s = 0; s < spaces_.size(); ++s) {
     const Space& space = spaces_[s];
-    const auto near_to = [&](const std::vector<float>& bank) {
+    // In the grid's steps: exact, and a quarter of the bytes, as every question meets every stored vector.
+    const std::vector<int8_t> asked = levels_of(vectors[s]);
+    const auto dot = cpu::row_kernels().dot_bytes;
+    const auto near_to = [&](const std::vector<int8_t>& bank) {
       cosines.resize(bank.size() / space.width);
-      for (size_t i = 0; i < cosines.size(); ++i) cosines[i] = dot(bank.data() + i * space.width, vectors[s].data(), space.width);
+      for (size_t i = 0; i < cosines.size(); ++i) cosines[i] = static_cast<float>(dot(bank.data() + i * space.width, asked.data(), static_cast<int64_t>(space.width))) / (kGrid * kGrid);
       return nearest(cosines);
     };
-    const Near own = near_to(space.own), other = near_to(space.other);
+    const Near own = near_to(space.own_levels), other = near_to(space.other_levels);
     *out++ = margin_of(space.margin, vectors[s]);
     *out++ = own.mean;
     *out++ = own.best;
@@ -296,8 +307,8 @@ void TopicRail::save(BlobWriter& out) const {
     out.put<uint64_t>(space.width);
     out.put(space.margin.weights);
     out.put(space.margin.bias);
-    grid(space.own, 1 / kGrid);
-    grid(space.other, 1 / kGrid);
+    out.put(space.own_levels);
+    out.put(space.other_levels);
   }
   out.put(centre_);
   out.put(spread_);
@@ -343,10 +354,11 @@ TopicRail TopicRail::load(BlobReader& in, std::span<const std::shared_ptr<const 
     space.margin.bias = in.get<float>();
     finite(space.margin.weights);
     in.require(space.margin.weights.size() == space.width && std::isfinite(space.margin.bias));
-    for (auto* side : {&space.own, &space.other}) {
-      for (int8_t level : in.vector<int8_t>()) side->push_back(static_cast<float>(level) / kGrid);
+    for (auto* side : {&space.own_levels, &space.other_levels}) {
+      *side = in.vector<int8_t>();
       in.require(side->size() % space.width == 0);
     }
+    for (int8_t level : space.own_levels) space.own.push_back(static_cast<float>(level) / kGrid);
     for (const auto& encoder : encoders) {
       if (encoder && encoder->fingerprint() == space.fingerprint && static_cast<size_t>(encoder->width()) == space.width) space.encoder = encoder;
     }

@@ -72,7 +72,8 @@ class TopicRail {
     std::string fingerprint;
     size_t width = 0;
     Margin margin;
-    std::vector<float> own, other;  // (texts, width), on an 8-bit grid
+    std::vector<float> own;                       // (texts, width), on an 8-bit grid
+    std::vector<int8_t> own_levels, other_levels;  // (texts, width), steps of the grid
   };
   void judge(const HashedRow& row, std::span<const std::vector<float>> vectors, float* features) const;
   size_t signals() const { return 1 + 4 * spaces_.size(); }

@@ -22,6 +22,12 @@ float dot(const float* a, const float* b, int64_t n) {
   return sum_lanes(add(add(s[0], s[1]), add(s[2], s[3])));
 }
 
+int32_t dot_bytes(const int8_t* a, const int8_t* b, int64_t n) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];  // the compiler's own vectors: integers may be summed in any order
+  return sum;
+}
+
 void add_scaled(float* y, float a, const float* x, int64_t n) {
   F16x scale = splat(a);
   each16(x, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, fma(scale, v, load_at(y + i, c)), c); });
@@ -276,7 +282,7 @@ void attend_codes(int bits, int rows, int64_t d, const float* q, int64_t q_strid
   attend<float>(rows, d, q, q_stride, room, room + kCacheBlock * d, first, count, peak, total, out, out_stride);
 }
 
-constexpr RowKernels kRowKernels = {dot,     add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
+constexpr RowKernels kRowKernels = {dot,     dot_bytes, add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
                                     exp_minus, silu_times, silu_times_backward, adam, to_f16, attend<float>, attend<uint16_t>,
                                     attend_codes, store_codes, gelu, gelu_times, gelu_times_backward};
 

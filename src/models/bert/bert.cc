@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/sha256.h"
+#include "kernels/dequantize.h"
 #include "ops/encoder_ops.h"
 #include "ops/ops.h"
 
@@ -74,8 +75,25 @@ std::vector<Weight*> Bert::matrices() {
   return all;
 }
 
+void Bert::quantise(ElementType type) {
+  std::vector<float> row;
+  for (Weight* w : matrices()) {
+    if (w->cols % block_length(type)) continue;
+    const int64_t from = row_bytes(w->type, w->cols), to = row_bytes(type, w->cols);
+    auto bytes = std::make_shared<std::byte[]>(static_cast<size_t>(w->rows * to));
+    row.resize(static_cast<size_t>(w->cols));
+    for (int64_t r = 0; r < w->rows; ++r) {
+      dequantize_row(w->type, static_cast<const std::byte*>(w->data) + r * from, row.data(), w->cols);
+      quantize_row(type, row.data(), bytes.get() + r * to, w->cols);
+    }
+    w->type = type, w->data = bytes.get();
+    quantised_.push_back(std::move(bytes));
+  }
+  stored_ = element_name(type);
+}
+
 std::string Bert::fingerprint() const {
-  std::string all;
+  std::string all = stored_;
   for (const SafetensorsTensor& t : files_->tensors()) all += t.name + hex(sha256({t.data, static_cast<size_t>(t.bytes)}));
   return hex(sha256(std::string_view(all)));
 }

@@ -39,7 +39,9 @@ class Bert {
 
   const BertConfig& config() const { return config_; }
   std::vector<Weight*> matrices();  // those of products
-  std::string fingerprint() const;  // of all weights; reads them
+  // Stores them anew in another type, where their columns fill its blocks. Before they are interleaved.
+  void quantise(ElementType type);
+  std::string fingerprint() const;  // of all weights and how they are stored; reads them
 
  private:
   BertConfig config_;
@@ -47,6 +49,8 @@ class Bert {
   std::vector<BertLayer> layers_;
   std::shared_ptr<const Safetensors> files_;
   std::vector<std::shared_ptr<float[]>> owned_;
+  std::vector<std::shared_ptr<std::byte[]>> quantised_;
+  std::string stored_;  // the type's name, once quantised
 };
 
 // True for a model_type that Bert::load takes.
