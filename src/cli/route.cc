@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -25,13 +26,19 @@ void add_route(CLI::App& app) {
     using nlohmann::json;
     std::vector<std::string> names;
     std::vector<std::shared_ptr<const Rails>> rails;
-    std::set<std::string> seen;
+    std::multiset<std::string> own;
     for (const std::string& file : options->files) {
       const auto ai = Ai::open(file);
       if (!ai->rails().topic()) throw Error(ErrorKind::input, "this AI has no topic rail, so nothing says what it is for", file, "build it with --set guard.topic=block");
-      if (!seen.insert(ai->name()).second) throw Error(ErrorKind::usage, fmt::format("two of the files are named \"{}\"", ai->name()), file, "give each recipe its own name");
+      own.insert(ai->name());
       names.push_back(ai->name());
       rails.emplace_back(ai, &ai->rails());
+    }
+    // Those built from one recipe share its name: then the file's tells them apart.
+    std::set<std::string> seen;
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (own.count(names[i]) > 1) names[i] = std::filesystem::path(options->files[i]).stem().string();
+      if (!seen.insert(names[i]).second) throw Error(ErrorKind::usage, fmt::format("two of the files are named \"{}\"", names[i]), options->files[i], "give each recipe, or each file, its own name");
     }
     const Router router(rails);
     for (std::string line; std::getline(std::cin, line);) {

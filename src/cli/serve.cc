@@ -80,6 +80,13 @@ void add_serve(CLI::App& app) {
       throw Error(ErrorKind::usage, "off loopback, keys and texts would cross the network in the clear", options->host,
                   "name a certificate in site.toml ([tls]); behind a proxy that has one say so: --plaintext, or plaintext = true under [serve]");
     if (site.tls()) server.use_tls(site.certificate, site.key, say);
+    FileLock alone;  // two services on one folder would promote, count and forget past each other
+    if (!options->data.empty()) {
+      std::error_code made;  // what cannot be made is told by the lock
+      std::filesystem::create_directories(options->data, made);
+      alone = FileLock(std::filesystem::path(options->data) / "serve.lock", false);
+      if (!alone.held()) throw Error(ErrorKind::environment, "another ingot serve is using this data folder", options->data, "stop it first, or give this one a folder of its own with --data");
+    }
     // Keys that were made without --data count too; nothing is made where there are none.
     std::filesystem::path accounts = options->data;
     std::error_code failed;

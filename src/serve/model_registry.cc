@@ -170,6 +170,11 @@ void ModelRegistry::add(const std::string& what) {
     entry->stamp = FileStamp::of(source);
     auto ai = Ai::open(source);
     entry->name = name.empty() ? ai->name() : name;
+    const auto taken = [&] { return std::any_of(entries_.begin(), entries_.end(), [&](const auto& other) { return other->name == entry->name; }); };
+    if (name.empty() && taken()) {  // several from one recipe: the file's name tells them apart
+      entry->name = std::filesystem::path(source).stem().string();
+      if (options_.log) options_.log(fmt::format("{} calls itself \"{}\" as another does: served as \"{}\"", source, ai->name(), entry->name));
+    }
     entry->path = source;
     entry->created = modified(source);
     entry->take(std::move(ai), options_.cache_bytes);

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "core/data_folder.h"
 #include "core/random.h"
 #include "shell.h"
 
@@ -138,6 +139,13 @@ TEST_F(Unhappy, AFolderThatCannotBeWrittenIsNamed) {
   fs::create_directories(folder_ / "taken.ingot");
   EXPECT_EQ(shell(build("bugs.csv", "taken.ingot")).code, 7) << "a folder lies where the file is to be";
   EXPECT_EQ(files(), 3u) << "no part of a file stays";
+}
+
+TEST_F(Unhappy, ADataFolderInUseIsRefused) {
+  const FileLock other(folder_ / "serve.lock", false);
+  const Ran second = shell("timeout 20 " + kIngot + " serve ingot-base --port 0 --data " + folder_.string());
+  EXPECT_EQ(second.code, 7) << second.out;
+  EXPECT_NE(second.out.find("another ingot serve is using this data folder"), std::string::npos) << second.out;
 }
 
 TEST_F(Unhappy, AGateNotMetSaysByHowMuchAndPacksNothing) {
