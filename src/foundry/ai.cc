@@ -31,7 +31,7 @@ std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
   } else ai->classifier_ = TextClassifier::load(ai->archive_->member("classify.bin"), encoders.empty() ? nullptr : encoders.back());
   if (ai->archive_->has("guard.bin")) ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);
   if (ai->rails_.lacks_encoder() && !ai->rails_.settings().encoder.empty()) {
-    // Not found here: the rail blocks, and says which encoder it lacks.
+    // Not found here: the rail does without where the file has such a one; else it blocks, and says which encoder it lacks.
     try {
       encoders.push_back(open_rail_encoder(ai->rails_.settings().encoder));
       ai->rails_ = Rails::load(ai->archive_->member("guard.bin"), encoders);

@@ -208,7 +208,7 @@ max_records = {}
 
 [guard]                   # each rail off, watch or block; private data may also be masked
 topic = "block"           # a question on another subject is declined with a reason
-topic_keep = 0.97         # share of its own texts that must pass
+encoder = "auto"          # all-minilm-l6-v2 where it is pulled (ingot pull all-minilm-l6-v2), else the embedded word vectors
 private_data = "{}"
 
 [gate]

@@ -11,11 +11,22 @@
 #include "core/random.h"
 #include "guard/rates.h"
 #include "models/word_vectors.h"
+#include "runtime/model_store.h"
 #include "runtime/open_model.h"
 #include "text/normalise.h"
 
 namespace ingot {
 namespace {
+
+constexpr double kKeep = 0.97, kKeepWithEncoder = 0.98;
+constexpr const char* kSentenceEncoder = "all-minilm-l6-v2";  // of the catalogue
+
+// Empty: the embedded word vectors alone.
+std::string rail_encoder_of(const Recipe& recipe) {
+  const std::string& name = recipe.guard.encoder;
+  if (name == "auto") return pulled_model(kSentenceEncoder) ? kSentenceEncoder : "";
+  return name == "embedded" ? "" : name;
+}
 
 using nlohmann::json;
 
@@ -60,7 +71,7 @@ RailSettings settings_of(const Recipe& recipe) {
   settings.grounding = guard.output.grounding;
   settings.output_longest = static_cast<uint64_t>(guard.output.longest);
   settings.open = guard.open;
-  if (guard.encoder != "embedded") settings.encoder = guard.encoder;
+  settings.encoder = rail_encoder_of(recipe);
   if ((settings.language != RailMode::off || settings.output_language != RailMode::off) && settings.languages.empty())
     throw Error(ErrorKind::recipe, "the language rail is on, but no language is named", "guard.languages", "write for example guard.languages = [\"en\"]");
   return settings;
@@ -112,7 +123,7 @@ void measure_private(const RailSettings& settings, const std::vector<std::string
 
 std::vector<std::shared_ptr<const TextEncoder>> encoders_of(const Recipe& recipe) {
   std::vector<std::shared_ptr<const TextEncoder>> encoders = {WordVectors::shipped()};
-  if (recipe.guard.encoder != "embedded") encoders.push_back(open_rail_encoder(recipe.guard.encoder));
+  if (const std::string name = rail_encoder_of(recipe); !name.empty()) encoders.push_back(open_rail_encoder(name));
   return encoders;
 }
 
@@ -124,8 +135,8 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
   if (settings.injection != RailMode::off || settings.retrieved_injection != RailMode::off) injection = InjectionRail::shipped();
   report = modes_of(settings);
   if (injection) measure_injection(*injection, test, report, say);
-  const auto with = [&](std::optional<TopicRail> topic) {
-    Rails rails(settings, std::move(topic), injection);
+  const auto with = [&](std::optional<TopicRail> topic, std::optional<TopicRail> plain = std::nullopt) {
+    Rails rails(settings, std::move(topic), injection, std::move(plain));
     measure_private(settings, test, report, say);
     return rails;
   };
@@ -140,7 +151,8 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
     }
   }
   TopicOptions options;
-  options.keep = recipe.guard.topic_keep;
+  // A sentence encoder tells subjects apart so well that it can afford to keep more.
+  options.keep = recipe.guard.topic_keep > 0 ? recipe.guard.topic_keep : settings.encoder.empty() ? kKeep : kKeepWithEncoder;
   options.stop = recipe.guard.topic_stop;
   options.seed = static_cast<uint64_t>(recipe.train.seed);
   options.encoders = encoders;
@@ -164,7 +176,15 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
   }
   const TopicRail judged = TopicRail::train(own, seen, options);
   if (learn_all) own.insert(own.end(), test.begin(), test.end());
-  Rails rails = with(TopicRail::train(own, background, options));
+  std::optional<TopicRail> plain;
+  if (encoders.size() > 1) {  // for machines that lack the encoder
+    TopicOptions fewer = options;
+    fewer.encoders.resize(1);
+    if (recipe.guard.topic_keep <= 0) fewer.keep = kKeep;
+    plain = TopicRail::train(own, background, fewer);
+    say(fmt::format("rail      topic: reads with {}; where that is not pulled, with the embedded word vectors alone", settings.encoder));
+  }
+  Rails rails = with(TopicRail::train(own, background, options), std::move(plain));
   const TopicRail& packed = *rails.topic();
 
   Rate kept, stopped;

@@ -53,7 +53,7 @@ struct Recipe {
     RailMode topic = RailMode::off;
     RailMode private_data = RailMode::off;
     RailMode injection = RailMode::off;
-    double topic_keep = 0.97;            // share of on-topic text the threshold must keep on held-out text
+    double topic_keep = 0;               // share of on-topic text the threshold must keep on held-out text; 0: as the encoder allows
     double topic_stop = 0;               // 0, or the share of other subjects that lets the threshold sink below topic_keep
     std::vector<std::string> examples;   // more texts that are on topic
     std::vector<std::string> never;      // texts that are not
@@ -61,7 +61,7 @@ struct Recipe {
     int64_t longest = 0;                 // bytes of a question; 0: any length
     RailMode language = RailMode::off, repetition = RailMode::off;
     std::vector<std::string> languages;  // ISO 639-1 codes that are spoken here
-    std::string encoder = "embedded";    // of the topic rail: the word vectors alone, or a sentence encoder beside them
+    std::string encoder = "embedded";    // of the topic rail: the word vectors alone, or a sentence encoder beside them; "auto": the starter's if it is pulled
     std::vector<std::string> open;       // rails that let pass when they cannot run
     struct {
       std::optional<RailMode> injection, private_data;  // empty: as for what is asked, and off

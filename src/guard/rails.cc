@@ -21,7 +21,7 @@
 namespace ingot {
 namespace {
 
-constexpr uint32_t kRailsFormat = 2, kFirstRailsFormat = 1;  // 1: no injection, no stages but the input
+constexpr uint32_t kRailsFormat = 3, kFirstRailsFormat = 1;  // 1: no injection, no stages but the input; 2: no plain topic rail
 
 RE2::Options options() {
   RE2::Options options;
@@ -103,8 +103,8 @@ struct Rails::Patterns {
   std::vector<std::unique_ptr<RE2>> list;
 };
 
-Rails::Rails(RailSettings settings, std::optional<TopicRail> topic, std::shared_ptr<const InjectionRail> injection)
-    : settings_(std::move(settings)), topic_(std::move(topic)), injection_(std::move(injection)) {
+Rails::Rails(RailSettings settings, std::optional<TopicRail> topic, std::shared_ptr<const InjectionRail> injection, std::optional<TopicRail> plain_topic)
+    : settings_(std::move(settings)), topic_(std::move(topic)), plain_topic_(std::move(plain_topic)), injection_(std::move(injection)) {
   prepare();
 }
 
@@ -113,10 +113,9 @@ void Rails::prepare() {
   for (const std::string& word : settings_.words) patterns->list.push_back(std::make_unique<RE2>(word, options()));
   patterns_ = std::move(patterns);
   if (injection_ && std::dynamic_pointer_cast<const WordVectors>(injection_->encoder())) word_encoder_ = injection_->encoder();
-  if (topic_) {
-    for (size_t space = 0; space < topic_->spaces(); ++space)
-      if (std::dynamic_pointer_cast<const WordVectors>(topic_->encoder(space))) word_encoder_ = topic_->encoder(space);
-  }
+  uses_plain_ = plain_topic_ && lacks_encoder();
+  for (size_t space = 0; topic() && space < topic()->spaces(); ++space)
+    if (std::dynamic_pointer_cast<const WordVectors>(topic()->encoder(space))) word_encoder_ = topic()->encoder(space);
   if (!topic_ && topic_fault_.empty()) topic_fault_ = "it was never trained";
   if (!injection_ && injection_fault_.empty()) injection_fault_ = "its model is missing";
 }
@@ -191,10 +190,11 @@ void Rails::judge_private(const std::string& text, Verdict& verdict, RailFinding
 }
 
 void Rails::judge_topic(const std::string& text, std::span<const std::string> earlier, Verdict& verdict, RailFinding& finding) const {
-  if (!topic_) throw Error(ErrorKind::environment, topic_fault_, "", "");
-  verdict.excess = excess_in_conversation(*topic_, text, earlier);
-  finding.score = verdict.score = topic_->score_of(*verdict.excess);
-  finding.threshold = topic_->threshold();
+  const TopicRail* rail = topic();
+  if (!rail) throw Error(ErrorKind::environment, topic_fault_, "", "");
+  verdict.excess = excess_in_conversation(*rail, text, earlier);
+  finding.score = verdict.score = rail->score_of(*verdict.excess);
+  finding.threshold = rail->threshold();
   finding.hit = *verdict.excess < 0;
   if (finding.hit) finding.reason = settings_.purpose.empty() ? std::string("this is not what this AI is for") : fmt::format("this is not what this AI is for; it {}", settings_.purpose);
 }
@@ -291,13 +291,15 @@ std::string Rails::save() const {
   if (topic_) topic_->save(out);
   out.put<uint8_t>(injection_ != nullptr);
   if (injection_) injection_->save(out);
+  out.put<uint8_t>(plain_topic_.has_value());
+  if (plain_topic_) plain_topic_->save(out);
   return out.take();
 }
 
 Rails Rails::load(std::span<const std::byte> bytes, std::span<const std::shared_ptr<const TextEncoder>> encoders) {
   BlobReader in(bytes, "guard.bin");
   const auto format = in.get<uint32_t>();
-  in.require(format == kRailsFormat || format == kFirstRailsFormat);
+  in.require(format >= kFirstRailsFormat && format <= kRailsFormat);
   Rails rails;
   RailSettings& settings = rails.settings_;
   for (size_t i = 0; i < (format == kFirstRailsFormat ? 2 : std::size(kModes)); ++i) {
@@ -316,6 +318,7 @@ Rails Rails::load(std::span<const std::byte> bytes, std::span<const std::shared_
   }
   if (in.get<uint8_t>()) rails.topic_ = TopicRail::load(in, encoders);
   if (format != kFirstRailsFormat && in.get<uint8_t>()) rails.injection_ = std::make_shared<const InjectionRail>(InjectionRail::load(in, encoders));
+  if (format > 2 && in.get<uint8_t>()) rails.plain_topic_ = TopicRail::load(in, encoders);
   in.require(in.done());
   for (const auto& encoder : encoders)
     if (std::dynamic_pointer_cast<const WordVectors>(encoder)) rails.word_encoder_ = encoder;

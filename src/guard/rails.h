@@ -72,7 +72,8 @@ struct RailCount {
 class Rails {
  public:
   Rails() = default;  // every rail off
-  Rails(RailSettings settings, std::optional<TopicRail> topic, std::shared_ptr<const InjectionRail> injection = nullptr);
+  // plain_topic: what judges topics where an encoder of `topic` is missing; without it the rail blocks everything there.
+  Rails(RailSettings settings, std::optional<TopicRail> topic, std::shared_ptr<const InjectionRail> injection = nullptr, std::optional<TopicRail> plain_topic = std::nullopt);
 
   // What is asked. earlier: what the same person asked before in this conversation, oldest first; a question that only makes
   // sense behind them is judged with them. Never throws: a rail that fails blocks, and the reason says so. Thread-safe.
@@ -85,17 +86,17 @@ class Rails {
   const RailSettings& settings() const { return settings_; }
   bool any() const;                 // at any stage
   bool any(RailStage stage) const;
-  // Does the topic rail lack an encoder? Then every check of it fails.
+  // Does the topic rail lack an encoder? Then the plain one judges, or every check of it fails.
   bool lacks_encoder() const;
-  // Null if the AI has none.
-  const TopicRail* topic() const { return topic_ ? &*topic_ : nullptr; }
+  // The one that judges. Null if the AI has none.
+  const TopicRail* topic() const { return uses_plain_ ? &*plain_topic_ : topic_ ? &*topic_ : nullptr; }
   const InjectionRail* injection() const { return injection_.get(); }
 
   // The rails that ran at least once. Thread-safe.
   std::vector<RailCount> counts() const;
 
   std::string save() const;
-  // Throws Error (altered). A missing encoder does not throw: the topic rail blocks everything then.
+  // Throws Error (altered). A missing encoder does not throw.
   static Rails load(std::span<const std::byte> bytes, std::span<const std::shared_ptr<const TextEncoder>> encoders);
 
   // For the gate: runs one rail under the rule that what fails blocks, and counts. `look` fills the finding.
@@ -118,7 +119,8 @@ class Rails {
   void judge_private(const std::string& text, Verdict& verdict, RailFinding& finding) const;
 
   RailSettings settings_;
-  std::optional<TopicRail> topic_;
+  std::optional<TopicRail> topic_, plain_topic_;
+  bool uses_plain_ = false;
   std::shared_ptr<const InjectionRail> injection_;
   std::string topic_fault_, injection_fault_;  // why it cannot run
   std::shared_ptr<const Patterns> patterns_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "core/random.h"
 #include "guard/rails.h"
@@ -71,6 +73,46 @@ TEST(TopicRail, WhatCannotRunBlocks) {
   EXPECT_EQ(verdict.rail, "topic");
   EXPECT_NE(verdict.reason.find("could not run"), std::string::npos);
   EXPECT_FALSE(Rails({RailMode::block, RailMode::off, {}, 0, ""}, std::nullopt).check("anything").allowed);
+}
+
+// An encoder that only the building machine has.
+class FarEncoder : public TextEncoder {
+ public:
+  int width() const override { return 24; }
+  std::string fingerprint() const override { return "far"; }
+  std::vector<float> encode(std::span<const std::string> texts, std::vector<int>*) const override {
+    std::vector<float> out;
+    for (const std::string& text : texts) {
+      std::vector<float> row(24, 0.01f);
+      for (unsigned char c : text) row[c % 24] += 1;
+      double square = 0;
+      for (float v : row) square += double(v) * v;
+      for (float v : row) out.push_back(v / static_cast<float>(std::sqrt(square)));
+    }
+    return out;
+  }
+};
+
+TEST(TopicRail, WhereTheEncoderIsMissingThePlainRailJudges) {
+  const std::shared_ptr<const TextEncoder> words = WordVectors::shipped(), far = std::make_shared<FarEncoder>();
+  TopicOptions options;
+  options.encoders = {words, far};
+  RailSettings settings;
+  settings.topic = RailMode::block;
+  const Rails rails(settings, TopicRail::train(about_ships(200, 1), small_background(), options), nullptr, ships_rail());
+  EXPECT_EQ(rails.topic()->spaces(), 2u);
+  const std::string bytes = rails.save();
+  const Rails here = Rails::load(std::as_bytes(std::span(bytes)), std::vector{words, far}), away = Rails::load(std::as_bytes(std::span(bytes)), {&words, 1});
+  EXPECT_FALSE(here.lacks_encoder());
+  EXPECT_TRUE(away.lacks_encoder());
+  EXPECT_EQ(away.topic()->spaces(), 1u);
+  const Rails plain(settings, ships_rail());
+  for (const std::string& text : about_ships(20, 3)) {
+    EXPECT_EQ(*here.check(text).score, *rails.check(text).score);
+    EXPECT_EQ(*away.check(text).score, *plain.check(text).score);
+  }
+  EXPECT_FALSE(away.check("how do i bake bread").allowed);
+  EXPECT_EQ(away.save(), bytes);  // what is packed again has lost nothing
 }
 
 TEST(TopicRail, AlteredBytesNeverCrash) {
