@@ -19,7 +19,10 @@ constexpr size_t kMostTerms = 120000;
 constexpr float kCost = 2.0f, kFreshCost = 2.0f, kDenseCost = 1.0f;
 constexpr double kRecentDays = 30, kSeasonDays = 180;  // half-lives
 constexpr size_t kFewest = 50;
-constexpr float kDrawn = 0.5f;  // towards the words alone; 0.4 to 0.6 are alike, 0 costs a point at the first name on folds of 1,300 to 3,700
+// How far the signals' weights are drawn towards those of the words alone. On folds of 1,300 to 3,700 bugs a half gained a point at the first
+// name and 0.4 to 0.6 were alike; on 7,500 and more it lost as much among five: so less the more there is to learn from.
+constexpr double kDrawn = 0.5, kDrawnUpTo = 4000;
+float drawn(size_t records) { return static_cast<float>(kDrawn * std::min(1.0, kDrawnUpTo / static_cast<double>(records))); }
 // Held out to weigh the signals: a third of little data, else a sixth, so that what is judged is near the present.
 constexpr size_t kEnoughHeld = 1200;
 size_t held_out(size_t records) { return std::max<size_t>(std::min(records / 3, std::max(records / 6, kEnoughHeld)), 10); }
@@ -41,12 +44,12 @@ struct Earned {
 
 // The signals' weights, drawn towards those of the words alone: what a few hundred held-out bugs say of the other signals holds less
 // later, and the words have learnt from everything since. Then as sharp as the held-out bugs bear out.
-std::vector<float> drawn_weights(std::span<const FusionCase> cases, size_t signals, size_t words, const std::vector<bool>& used) {
+std::vector<float> drawn_weights(std::span<const FusionCase> cases, size_t signals, size_t words, const std::vector<bool>& used, float share) {
   std::vector<bool> alone(signals, false);
   alone[words] = true;
   std::vector<float> weights = fit_fusion(cases, signals, used);
   const std::vector<float> sparse = fit_fusion(cases, signals, alone);
-  for (size_t s = 0; s < signals; ++s) weights[s] += kDrawn * (sparse[s] - weights[s]);
+  for (size_t s = 0; s < signals; ++s) weights[s] += share * (sparse[s] - weights[s]);
   std::vector<FusionCase> scores;
   for (const FusionCase& one : cases) {
     FusionCase& score = scores.emplace_back(FusionCase{{}, one.right});
@@ -260,8 +263,9 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   used[kByComponent] = false;
   gains_.clear();
   if (options.ablation && !component_.names.empty()) used = choose(places, used, "component", options.seed);
-  component_.weights = drawn_weights(places, kSignals, kSparse, used);
-  component_.plain_weights = drawn_weights(places, kSignals, kSparse, without_llama(used));
+  const float share = drawn(past_.size() + later.size());
+  component_.weights = drawn_weights(places, kSignals, kSparse, used, share);
+  component_.plain_weights = drawn_weights(places, kSignals, kSparse, without_llama(used), share);
   llama_ = used[kDense] && !component_.names.empty();
 
   size_t unseen = 0;
@@ -275,8 +279,8 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   used = all;
   used[kByComponent] = used[kByComponent] && !component_.names.empty();
   if (options.ablation) used = choose(owners, used, "engineer", options.seed);
-  engineer_.weights = drawn_weights(owners, kSignals, kSparse, used);
-  engineer_.plain_weights = drawn_weights(owners, kSignals, kSparse, without_llama(used));
+  engineer_.weights = drawn_weights(owners, kSignals, kSparse, used, share);
+  engineer_.plain_weights = drawn_weights(owners, kSignals, kSparse, without_llama(used), share);
   llama_ |= used[kDense];
 }
 

@@ -27,7 +27,9 @@ class Router {
 
  private:
   std::vector<std::shared_ptr<const Rails>> ais_;
-  std::vector<Margin> margins_;  // (AIs) over hashed n-grams; empty weights: there is nothing to be told apart from
+  // (AIs) over hashed n-grams, and over sentence vectors of the space that all rails share; empty weights: nothing to be told apart from.
+  std::vector<Margin> margins_, vector_margins_;
+  std::string space_;  // its fingerprint
 };
 
 }  // namespace ingot
