@@ -86,13 +86,12 @@ class Stream:
     def first_s(self):
         return self.times[0] - self.start
 
-    def made(self):
-        return int(re.search(rb'"completion_tokens":(\d+)', b"".join(self.pieces)).group(1))
+    def made(self):  # None: it did not say
+        found = re.search(rb'"completion_tokens":(\d+)', b"".join(self.pieces))
+        return found and int(found.group(1))
 
     def good(self):
-        whole = b"".join(self.pieces)
-        found = re.search(rb'"completion_tokens":(\d+)', whole)
-        return found is not None and int(found.group(1)) == self.asked and b"data: [DONE]" in whole
+        return self.made() == self.asked and b"data: [DONE]" in b"".join(self.pieces)
 
 
 def run(streams, again=None):

@@ -99,13 +99,17 @@ TEST_P(GemmTransposed, MatchesDoublesOnEveryTarget) {
 }
 INSTANTIATE_TEST_SUITE_P(All, GemmTransposed, testing::Range(0, 16));
 
+std::vector<float> normals(size_t count, Random& random) {
+  std::vector<float> values(count);
+  for (float& v : values) v = static_cast<float>(random.normal());
+  return values;
+}
+
 // The numeric contract: a row's bits depend on neither the other rows nor the threads.
 TEST(Gemm, RowsAreTheSameAloneAndTogether) {
   constexpr int64_t m = 37, n = 100, k = 600;
   Random random(7);
-  std::vector<float> a(m * k), b(k * n);
-  for (auto* x : {&a, &b})
-    for (float& v : *x) v = static_cast<float>(random.normal());
+  const std::vector<float> a = normals(m * k, random), b = normals(k * n, random);
   on_every_target([&](Target) {
     ThreadTeam one(1), three(3);
     std::vector<float> together(m * n), alone(m * n);
@@ -120,9 +124,7 @@ TEST(Gemm, RowsAreTheSameAloneAndTogether) {
 TEST(Gemm, Bf16RoundsItsInputsAndKeepsRows) {
   constexpr int64_t m = 45, n = 70, k = 331;
   Random random(8);
-  std::vector<float> a(m * k), b(k * n);
-  for (auto* x : {&a, &b})
-    for (float& v : *x) v = static_cast<float>(random.normal());
+  const std::vector<float> a = normals(m * k, random), b = normals(k * n, random);
   std::vector<float> a_rounded = a, b_rounded = b;
   for (auto* x : {&a_rounded, &b_rounded})
     for (float& v : *x) v = f32_of_bf16(bf16_of_f32(v));

@@ -77,6 +77,13 @@ class Gate {
       return true;
     };
   }
+  // The same, and calls `begins` at the first token, before waiting.
+  std::function<bool(const TokenEvent&)> callback(std::function<void()> begins) {
+    return [wait = callback(), begins = std::move(begins), first = true](const TokenEvent& event) mutable {
+      if (std::exchange(first, false)) begins();
+      return wait(event);
+    };
+  }
   void wait_for(int64_t requests) {
     while (engine_.stats().requests < requests) std::this_thread::yield();
   }
@@ -146,13 +153,10 @@ TEST_F(EngineTest, AGreedyUserDoesNotStarveAnother) {
     Generation g = request(i);
     g.limit = 60;
     g.user = user;
-    g.on_token = [&, wait = gate.callback(), first = true](const TokenEvent& event) mutable {
-      if (std::exchange(first, false)) {
-        std::lock_guard lock(mutex);
-        began.push_back(user);
-      }
-      return wait(event);
-    };
+    g.on_token = gate.callback([&] {
+      std::lock_guard lock(mutex);
+      began.push_back(user);
+    });
     engine.generate(g);
   };
   for (int i = 0; i < 10; ++i) clients.emplace_back(client, "greedy", i);
@@ -177,13 +181,10 @@ TEST_F(EngineTest, PriorityGoesFirst) {
     Generation g = request(4);
     g.limit = 100;
     g.priority = priority;
-    g.on_token = [&, priority, wait = gate.callback(), first = true](const TokenEvent& event) mutable {
-      if (std::exchange(first, false)) {
-        std::lock_guard lock(mutex);
-        began.push_back(priority);
-      }
-      return wait(event);
-    };
+    g.on_token = gate.callback([&] {
+      std::lock_guard lock(mutex);
+      began.push_back(priority);
+    });
     engine.generate(g);
   };
   for (int i = 0; i < 4; ++i) clients.emplace_back(client, 0);

@@ -265,7 +265,7 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   if (options.ablation && !component_.names.empty()) used = choose(places, used, "component", options.seed);
   const float share = drawn(past_.size() + later.size());
   component_.weights = drawn_weights(places, kSignals, kSparse, used, share);
-  component_.plain_weights = drawn_weights(places, kSignals, kSparse, without_llama(used), share);
+  component_.plain_weights = used[kDense] ? drawn_weights(places, kSignals, kSparse, without_llama(used), share) : component_.weights;
   llama_ = used[kDense] && !component_.names.empty();
 
   size_t unseen = 0;
@@ -280,7 +280,7 @@ void TriageModel::weigh(std::span<const Record> later, std::span<const std::vect
   used[kByComponent] = used[kByComponent] && !component_.names.empty();
   if (options.ablation) used = choose(owners, used, "engineer", options.seed);
   engineer_.weights = drawn_weights(owners, kSignals, kSparse, used, share);
-  engineer_.plain_weights = drawn_weights(owners, kSignals, kSparse, without_llama(used), share);
+  engineer_.plain_weights = used[kDense] ? drawn_weights(owners, kSignals, kSparse, without_llama(used), share) : engineer_.weights;
   llama_ |= used[kDense];
 }
 

@@ -25,7 +25,7 @@ std::optional<size_t> place_of(const TopicRail& rail, const std::string& fingerp
 
 }  // namespace
 
-Router::Router(std::vector<std::shared_ptr<const Rails>> ais) : ais_(std::move(ais)), margins_(ais_.size()), vector_margins_(ais_.size()) {
+Router::Router(std::vector<std::shared_ptr<const Rails>> ais) : ais_(std::move(ais)), margins_(ais_.size()), vector_margins_(ais_.size()), places_(ais_.size()) {
   std::vector<HashedRow> rows;
   std::vector<size_t> owner;
   for (size_t a = 0; a < ais_.size(); ++a) {
@@ -60,11 +60,11 @@ Router::Router(std::vector<std::shared_ptr<const Rails>> ais) : ais_(std::move(a
     if (!rail) continue;
     const auto at = place_of(*rail, space);
     if (!at) return;
+    places_[a] = *at;
     const auto own = rail->own_vectors(*at);
     vectors.insert(vectors.end(), own.begin(), own.end());
     owner.insert(owner.end(), own.size() / width, a);
   }
-  space_ = space;
   learn(owner, vector_margins_, [&](const auto& chosen, const auto& own) { return fit_margin(vectors, width, chosen, own, kSpaceCost, 1); });
 }
 
@@ -81,7 +81,7 @@ Route Router::route(const std::string& text) const {
       const double excess = rail->excess(evidence);
       double odds = excess;
       if (!margins_[a].weights.empty()) odds += kContrast * (0.5 + margin_of(margins_[a], evidence.row));
-      if (!vector_margins_[a].weights.empty()) odds += kSpaceContrast * (0.5 + margin_of(vector_margins_[a], evidence.vectors[*place_of(*rail, space_)]));
+      if (!vector_margins_[a].weights.empty()) odds += kSpaceContrast * (0.5 + margin_of(vector_margins_[a], evidence.vectors[places_[a]]));
       route.scores[a] = 1 / (1 + std::exp(-odds / 4));
       const bool alone = margins_[a].weights.empty();
       if ((alone ? excess >= 0 : excess >= -kSlack && odds >= kLeast) && route.scores[a] > highest) {

@@ -29,7 +29,7 @@ class Router {
   std::vector<std::shared_ptr<const Rails>> ais_;
   // (AIs) over hashed n-grams, and over sentence vectors of the space that all rails share; empty weights: nothing to be told apart from.
   std::vector<Margin> margins_, vector_margins_;
-  std::string space_;  // its fingerprint
+  std::vector<size_t> places_;  // (AIs) where that space stands in each rail
 };
 
 }  // namespace ingot

@@ -135,7 +135,7 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   }
   std::vector<size_t> widths;
   for (const auto& encoder : options.encoders) {
-    rail.spaces_.push_back({encoder, encoder->fingerprint(), static_cast<size_t>(encoder->width()), {}, {}, {}, {}});
+    rail.spaces_.push_back({encoder, encoder->fingerprint(), static_cast<size_t>(encoder->width()), {}, {}, {}});
     widths.push_back(rail.spaces_.back().width);
     texts.vectors.push_back(encoder->encode(all));
     to_grid(texts.vectors.back());
@@ -230,13 +230,18 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
     space.margin = fit_margin(texts.vectors[s], widths[s], everything, texts.own, kVectorCost, options.seed);
     for (uint32_t i : everything) {
       const auto row = row_of(texts.vectors[s], widths[s], i);
-      if (texts.own[i]) space.own.insert(space.own.end(), row.begin(), row.end());
       const auto levels = levels_of(row);
-      auto& side = texts.own[i] ? space.own_levels : space.other_levels;
+      auto& side = texts.own[i] ? space.own : space.other;
       side.insert(side.end(), levels.begin(), levels.end());
     }
   }
   return rail;
+}
+
+std::vector<float> TopicRail::own_vectors(size_t space) const {
+  std::vector<float> vectors;
+  for (int8_t level : spaces_[space].own) vectors.push_back(static_cast<float>(level) / kGrid);
+  return vectors;
 }
 
 void TopicRail::judge(const HashedRow& row, std::span<const std::vector<float>> vectors, float* out) const {
@@ -252,7 +257,7 @@ void TopicRail::judge(const HashedRow& row, std::span<const std::vector<float>> 
       for (size_t i = 0; i < cosines.size(); ++i) cosines[i] = static_cast<float>(dot(bank.data() + i * space.width, asked.data(), static_cast<int64_t>(space.width))) / (kGrid * kGrid);
       return nearest(cosines);
     };
-    const Near own = near_to(space.own_levels), other = near_to(space.other_levels);
+    const Near own = near_to(space.own), other = near_to(space.other);
     *out++ = margin_of(space.margin, vectors[s]);
     *out++ = own.mean;
     *out++ = own.best;
@@ -307,8 +312,8 @@ void TopicRail::save(BlobWriter& out) const {
     out.put<uint64_t>(space.width);
     out.put(space.margin.weights);
     out.put(space.margin.bias);
-    out.put(space.own_levels);
-    out.put(space.other_levels);
+    out.put(space.own);
+    out.put(space.other);
   }
   out.put(centre_);
   out.put(spread_);
@@ -354,11 +359,10 @@ TopicRail TopicRail::load(BlobReader& in, std::span<const std::shared_ptr<const 
     space.margin.bias = in.get<float>();
     finite(space.margin.weights);
     in.require(space.margin.weights.size() == space.width && std::isfinite(space.margin.bias));
-    for (auto* side : {&space.own_levels, &space.other_levels}) {
+    for (auto* side : {&space.own, &space.other}) {
       *side = in.vector<int8_t>();
       in.require(side->size() % space.width == 0);
     }
-    for (int8_t level : space.own_levels) space.own.push_back(static_cast<float>(level) / kGrid);
     for (const auto& encoder : encoders) {
       if (encoder && encoder->fingerprint() == space.fingerprint && static_cast<size_t>(encoder->width()) == space.width) space.encoder = encoder;
     }

@@ -52,7 +52,7 @@ class TopicRail {
   std::string fingerprint(size_t space) const { return spaces_[space].fingerprint; }
   const std::shared_ptr<const TextEncoder>& encoder(size_t space) const { return spaces_[space].encoder; }
   size_t width(size_t space) const { return spaces_[space].width; }
-  std::span<const float> own_vectors(size_t space) const { return spaces_[space].own; }  // (own texts, width)
+  std::vector<float> own_vectors(size_t space) const;  // (own texts, width)
 
   // Hashed places of some own texts (at most kMostRows texts of kMostPlaces places), so that a router can tell AIs apart.
   static constexpr size_t kMostRows = 1000, kMostPlaces = 300;
@@ -72,8 +72,7 @@ class TopicRail {
     std::string fingerprint;
     size_t width = 0;
     Margin margin;
-    std::vector<float> own;                       // (texts, width), on an 8-bit grid
-    std::vector<int8_t> own_levels, other_levels;  // (texts, width), steps of the grid
+    std::vector<int8_t> own, other;  // (texts, width), steps of the 8-bit grid
   };
   void judge(const HashedRow& row, std::span<const std::vector<float>> vectors, float* features) const;
   size_t signals() const { return 1 + 4 * spaces_.size(); }
