@@ -194,7 +194,7 @@ QUESTION = "What is the colour of stone {} in the {} of the {}?"
 RAILS = ["topic=block", "injection=block", "private_data=mask", "repetition=block", "language=block", 'languages=["en"]', 'words=["secret project"]', "output.topic=watch", "output.repetition=watch"]
 
 
-def rails_part(rounds=4, count=16):
+def rails_part(rounds=15, count=16):
     """Two AIs over MODEL from the same talks, one with every rail and one with none, turn about: alone, then `count` at once."""
     with tempfile.TemporaryDirectory() as folder:
         talks = os.path.join(folder, "talks.jsonl")

@@ -92,7 +92,7 @@ void add_serve(CLI::App& app) {
     std::error_code failed;
     if (accounts.empty() && std::filesystem::exists(Database::file_in(data_folder()), failed)) accounts = data_folder();
     auto access = std::make_unique<KeyedAccess>(accounts, server.loopback(), options->hosts, site);
-    service = std::make_unique<Service>(std::move(models), std::move(access), ServiceOptions{options->data, options->requests, options->answer_tokens, site.flywheel});
+    service = std::make_unique<Service>(std::move(models), std::move(access), ServiceOptions{options->data, options->requests, options->answer_tokens, site.flywheel, site.pass_on});
     if (!options->otlp.empty()) service->trace_to(options->otlp, say);
     server.drain_on_signals();
     fmt::print("serving {} on {}://{}:{}\n", names, site.tls() ? "https" : "http", options->host.find(':') == std::string::npos ? options->host : "[" + options->host + "]", server.port());

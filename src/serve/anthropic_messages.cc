@@ -180,15 +180,14 @@ void messages(Service& service, Call& call) {
   const Json& body = call.body();
   ChatTask task;
   task.model = service.models().acquire(text_field(body, "model"));
-  const ServedModel& model = *task.model;
-  call.answered_by(model.name, model.hash);
   const bool streams = flag_field(body, "stream", false);
   read_conversation(body, task);
+  task.model = answering_model(service, std::move(task.model), task.messages);
+  const ServedModel& model = *task.model;
+  call.answered_by(model.name, model.hash);
   if (!model.engine) {  // a ranking, in words
     if (!model.ai) refuse_field("model", fmt::format("\"{}\" does not converse", model.name));
-    std::string text;
-    for (const Json& message : task.messages)
-      if (message["role"] == "user") text = content_text(message["content"], "messages");
+    const std::string text = question_of(task.messages, "messages");
     const auto ranking = ranking_answer(*model.ai, model.name, text, service.subjects());
     service.flywheel().remember("msg_" + call.id(), model.name, text);
     ChatOutcome outcome;

@@ -310,15 +310,45 @@ void check_question(Service& service, ChatTask& task, std::string question, cons
   task.refusal = refusal_in_words(verdict.reason, other);
 }
 
+namespace {
+
+struct Asked {
+  std::string last;
+  std::vector<std::string> earlier;  // oldest first
+};
+
+Asked asked_in(const Json& messages) {
+  Asked asked;
+  for (const Json& message : messages) {
+    if (!message.is_object() || message.value("role", Json()) != "user") continue;
+    const Json* content = field(message, "content");
+    if (!content) continue;
+    if (!asked.last.empty()) asked.earlier.push_back(std::move(asked.last));
+    asked.last = content_text(*content, "messages");
+  }
+  return asked;
+}
+
+}  // namespace
+
+std::string question_of(const Json& messages, const char* where) {
+  std::string last = asked_in(messages).last;
+  if (last.empty()) refuse_field(where, "no message of the user holds a text");
+  return last;
+}
+
+std::shared_ptr<const ServedModel> answering_model(Service& service, std::shared_ptr<const ServedModel> asked, const Json& messages) {
+  if (!service.options().pass_on || !asked->ai || !asked->ai->rails().any()) return asked;
+  const auto [last, earlier] = asked_in(messages);
+  const Verdict verdict = asked->ai->rails().check(last, earlier);
+  if (verdict.allowed || verdict.rail != "topic") return asked;
+  const std::string other = service.subjects().other_than(asked->name, last);
+  return other.empty() ? asked : service.models().acquire(other);
+}
+
 void prepare_chat(Service& service, ChatTask& task) {
   normalise(task.messages);
-  std::string asked;
-  std::vector<std::string> earlier;
-  for (const Json& message : task.messages) {
-    if (message["role"] != "user") continue;
-    if (!asked.empty()) earlier.push_back(std::move(asked));
-    asked = message["content"].get<std::string>();
-  }
+  const auto [asked, earlier] = asked_in(task.messages);
   check_question(service, task, asked, earlier);
   if (!task.refusal.empty()) return;
   check_history(task, asked);

@@ -11,16 +11,6 @@
 namespace ingot {
 namespace {
 
-// The last thing that the user said.
-std::string question_of(const Json& messages) {
-  std::string text;
-  for (const Json& message : messages)
-    if (message.is_object() && message.value("role", Json()) == "user")
-      if (const Json* content = field(message, "content")) text = content_text(*content, "messages");
-  if (text.empty()) refuse_field("messages", "no message of the user holds a text");
-  return text;
-}
-
 const Json& messages_of(const Json& body) {
   const Json* messages = field(body, "messages");
   if (!messages || !messages->is_array() || messages->empty()) refuse_field("messages", "\"messages\" must be a list with at least one message");
@@ -69,8 +59,7 @@ bool wants_usage(const Json& body) {
   return options && options->is_object() && flag_field(*options, "include_usage", false);
 }
 
-void rank(Service& service, Call& call, const ServedModel& model) {
-  const std::string text = question_of(messages_of(call.body()));
+void rank(Service& service, Call& call, const ServedModel& model, const std::string& text) {
   const nlohmann::json result = ranking_answer(*model.ai, model.name, text, service.subjects());
   const std::string answer = in_words(result), id = "chatcmpl-" + call.id();
   const char* finish = stopped_by_rails(result) ? "content_filter" : "stop";
@@ -150,15 +139,16 @@ void whole(Service& service, Call& call, ChatTask& task) {
 
 void chat(Service& service, Call& call) {
   const Json& body = call.body();
-  const auto model = service.models().acquire(text_field(body, "model"));
+  Json messages = messages_of(body);
+  const auto model = answering_model(service, service.models().acquire(text_field(body, "model")), messages);
   call.answered_by(model->name, model->hash);
   if (!model->engine) {
     if (!model->ai) refuse_field("model", fmt::format("\"{}\" does not converse", model->name));
-    return rank(service, call, *model);
+    return rank(service, call, *model, question_of(messages, "messages"));
   }
   ChatTask task;
   task.model = model;
-  task.messages = messages_of(body);
+  task.messages = std::move(messages);
   read_sampling(body, task.generation, model->engine->tokenizer());
   task.generation.limit = whole_field(body, "max_completion_tokens", whole_field(body, "max_tokens", 0, 1, 1 << 30), 1, 1 << 30);
   task.generation.choices = static_cast<int>(whole_field(body, "n", 1, 1, 128));

@@ -170,8 +170,6 @@ void responses(Service& service, Call& call) {
   const Json& body = call.body();
   ChatTask task;
   task.model = service.models().acquire(text_field(body, "model"));
-  const ServedModel& model = *task.model;
-  call.answered_by(model.name, model.hash);
   if (flag_field(body, "store", false)) refuse_field("store", "responses are not stored here: send \"store\": false", "unsupported");
   if (field(body, "previous_response_id")) refuse_field("previous_response_id", "responses are not stored here: send the whole conversation as \"input\"", "unsupported");
   if (flag_field(body, "background", false)) refuse_field("background", "responses are not stored here, so none runs in the background", "unsupported");
@@ -182,13 +180,13 @@ void responses(Service& service, Call& call) {
   if (input->is_string()) task.messages.push_back({{"role", "user"}, {"content", *input}});
   else
     for (const Json& item : *input) take_item(item, task.messages);
+  task.model = answering_model(service, std::move(task.model), task.messages);
+  const ServedModel& model = *task.model;
+  call.answered_by(model.name, model.hash);
   const bool streams = flag_field(body, "stream", false);
   if (!model.engine) {
     if (!model.ai) refuse_field("model", fmt::format("\"{}\" does not converse", model.name));
-    std::string text;
-    for (const Json& message : task.messages)
-      if (message["role"] == "user") text = message["content"].get<std::string>();
-    if (text.empty()) refuse_field("input", "no message of the user holds a text");
+    const std::string text = question_of(task.messages, "input");
     const auto ranking = ranking_answer(*model.ai, model.name, text, service.subjects());
     service.flywheel().remember("resp_" + call.id(), model.name, text);
     Output output(call, response_object(call, body, model, "in_progress"), streams);

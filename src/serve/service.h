@@ -28,6 +28,7 @@ struct ServiceOptions {
   size_t requests = 1024;         // worked on at once; one more gets 429. 0: each runs on the thread that brings it (tests)
   int64_t answer_tokens = 2048;   // of an answer whose request names no limit
   FlywheelSite flywheel = {};
+  bool pass_on = false;           // a question in a conversation that is another AI's subject is answered by that one
 };
 
 class Service {

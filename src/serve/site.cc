@@ -21,6 +21,7 @@ Site parse_site(std::string_view text, const std::string& where, const std::file
     site.port = static_cast<uint16_t>(serve->count("port", 0, 65535).value_or(site.port));
     site.names = serve->texts("names");
     site.plaintext = serve->flag("plaintext").value_or(false);
+    site.pass_on = serve->flag("pass_on").value_or(false);
     serve->refuse_unknown();
   }
   if (const auto tls = document.table("tls")) {

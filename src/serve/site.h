@@ -34,6 +34,8 @@ struct Site {
 
   std::filesystem::path certificate, key;  // PEM; both or none: then plain HTTP
 
+  bool pass_on = false;              // a question that is another AI's subject is answered by that one instead of declined
+
   double price_per_hour = 0;         // of the machine; 0: not stated
   std::string currency = "USD";
 

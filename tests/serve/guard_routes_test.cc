@@ -33,7 +33,6 @@ class GuardRoutes : public testing::Test {
     const std::vector<std::vector<std::string>> nouns = {{"tugboat", "freighter", "ferry", "barge", "tanker"}, {"oak", "maple", "willow", "pear tree", "hedge"}};
     const std::vector<std::vector<std::string>> places = {{"at the pier", "in dry dock", "off the coast", "on the river"}, {"in the orchard", "behind the hedge", "in spring", "with dry leaves"}};
     const char* names[] = {"ships", "trees"};
-    std::vector<std::shared_ptr<const Ai>> ais;
     Random random(3);
     for (size_t a = 0; a < 2; ++a) {
       std::ofstream csv(folder / (std::string(names[a]) + ".csv"));
@@ -52,15 +51,21 @@ class GuardRoutes : public testing::Test {
     }
     service = std::make_unique<Service>(ais, "");
   }
-  static void TearDownTestSuite() { service.reset(); }
-  static json ask(const std::string& path, const json& body, int status = 200) {
+  static void TearDownTestSuite() {
+    service.reset();
+    ais.clear();
+  }
+  static json ask(const std::string& path, const json& body, int status = 200) { return ask(*service, path, body, status); }
+  static json ask(Service& of, const std::string& path, const json& body, int status = 200) {
     const auto exchange = std::make_shared<harness::RecordedExchange>(to(path, body));
-    service->handle(exchange);
+    of.handle(exchange);
     EXPECT_EQ(exchange->status, status) << exchange->body;
     return json::parse(exchange->body, nullptr, false);
   }
+  static std::vector<std::shared_ptr<const Ai>> ais;
   static std::unique_ptr<Service> service;
 };
+std::vector<std::shared_ptr<const Ai>> GuardRoutes::ais;
 std::unique_ptr<Service> GuardRoutes::service;
 
 const char* const kShips = "steer the freighter off the coast now 3";
@@ -85,6 +90,23 @@ TEST_F(GuardRoutes, ChatSaysWhyAndWhomToAsk) {
   const std::string said = answer["choices"][0]["message"]["content"];
   EXPECT_NE(said.find("Ask trees"), std::string::npos) << said;
   EXPECT_NE(said.find("knows about its own"), std::string::npos) << said;
+}
+
+TEST_F(GuardRoutes, AConversationIsPassedOnWhereTheSiteSaysSo) {
+  auto models = std::make_unique<ModelRegistry>(RegistryOptions{});
+  for (const auto& ai : ais) models->add(ai);
+  Service passing(std::move(models), std::make_unique<LoopbackAccess>(), {"", 0, 2048, {.turn = false, .sources = {}}, true});
+  const auto body = [](const char* text) { return json{{"model", "ships"}, {"max_tokens", 16}, {"messages", {{{"role", "user"}, {"content", text}}}}}; };
+  const json own = ask(passing, "/v1/chat/completions", body(kShips)), other = ask(passing, "/v1/chat/completions", body(kTrees));
+  EXPECT_EQ(own["model"], "ships");
+  EXPECT_EQ(other["model"], "trees");
+  EXPECT_EQ(other["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(other["choices"][0]["message"]["content"].get<std::string>().find("1. prune"), 0u) << other;
+  const json nobody = ask(passing, "/v1/chat/completions", body(kNobody));
+  EXPECT_EQ(nobody["model"], "ships");
+  EXPECT_EQ(nobody["choices"][0]["finish_reason"], "content_filter");
+  EXPECT_EQ(ask(passing, "/v1/messages", body(kTrees))["model"], "trees");
+  EXPECT_EQ(ask(passing, "/v1/responses", {{"model", "ships"}, {"input", kTrees}})["model"], "trees");
 }
 
 TEST_F(GuardRoutes, CheckAndRoute) {
