@@ -79,16 +79,19 @@ struct QuantJob {
     alignas(64) float edge[8 * 32];
     const int64_t j = index * cpu::kPanelRows, groups = j + cpu::kGroupRows < n ? 2 : 1;
     const int rows_w = static_cast<int>(std::min<int64_t>(cpu::kPanelRows, n - j));
+    const bool as_stored = kernels.eight_as_stored && part.what->interleaved && part.what->type == ElementType::kQ8_0;
     for (int64_t k0 = 0; k0 < k; k0 += kQuantDepth) {
       const int64_t depth = std::min(kQuantDepth, k - k0), blocks = depth / 32, group_bytes = part.stride * cpu::kGroupRows;
       float* low = form.minima ? mins : nullptr;
-      if (part.what->interleaved)
+      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16};
+      if (as_stored)
+        p = {static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes + k0 / 32 * (cpu::kGroupRows * block_bytes(ElementType::kQ8_0)), nullptr, nullptr, group_bytes, 0};
+      else if (part.what->interleaved)
         kernels.expand(part.what->type, static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes, group_bytes,
                        static_cast<int>(groups), k0, depth, q, s, low);
       else
         kernels.pack(part.what->type, static_cast<const uint8_t*>(part.what->w) + j * part.stride, part.stride, rows_w, k0, depth,
                      part.stride * cpu::kPanelRows, q, s, low);
-      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16};
       for (int64_t i = 0; i < m; i += kernels.mr) {
         const int rows = static_cast<int>(std::min<int64_t>(kernels.mr, m - i));
         const int64_t at = i * (k / 32) + k0 / 32;

@@ -35,7 +35,7 @@ QuantForm quant_form(ElementType type);  // REQUIRES: a block type
 
 struct Panel {
   const uint8_t* quants;
-  const float* scales;
+  const float* scales;        // null: interleaved Q8_0 as it stands, each block of a group 16 f16 scales, then its quants
   const float* mins;          // null without minima
   int64_t quants_stride;      // bytes from group 0 to group 1
   int64_t scales_stride;      // floats from group 0 to group 1
@@ -53,6 +53,7 @@ struct QuantKernels {
   int mr;           // rows of x that one tile takes
   int stream_rows;  // rows of x up to which `stream` is used
   Sums sums;
+  bool eight_as_stored;  // `tile` takes interleaved Q8_0 without expand: a few rows of x pay for no copy
 
   // Blocks k0/32 .. (k0+depth)/32 of `rows` (1..32) rows of W into a panel; k0 and depth are multiples of the type's block.
   // `ahead` bytes beyond each byte read are prefetched. Rows beyond `rows` repeat the last one.

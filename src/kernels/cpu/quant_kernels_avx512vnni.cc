@@ -94,7 +94,7 @@ void tile(const QuantForm& form, int groups, int rows, int64_t blocks, const Pan
 }  // namespace
 
 const QuantKernels& quant_kernels_avx512vnni() {
-  static constexpr QuantKernels kernels = {kRows, kStreamRows, kSums, pack_panel, expand_panel, interleave, tile, stream};
+  static constexpr QuantKernels kernels = {kRows, kStreamRows, kSums, false, pack_panel, expand_panel, interleave, tile, stream};
   return kernels;
 }
 

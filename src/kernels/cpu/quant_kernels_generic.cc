@@ -36,7 +36,7 @@ void tile(const QuantForm& form, int groups, int rows, int64_t blocks, const Pan
 }  // namespace
 
 const QuantKernels& quant_kernels_generic() {
-  static constexpr QuantKernels kernels = {4, kStreamRows, kSums, pack_panel, expand_panel, interleave, tile, stream};
+  static constexpr QuantKernels kernels = {4, kStreamRows, kSums, false, pack_panel, expand_panel, interleave, tile, stream};
   return kernels;
 }
 
