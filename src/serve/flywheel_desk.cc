@@ -26,7 +26,7 @@ constexpr size_t kLongestFeedback = 1 << 20, kLongestName = 512;  // bytes
 
 // The AI's first name for a text; empty where it gives none.
 std::string first_said(const Ai& ai, const std::string& text) {
-  if (!FlyKind::turns(ai.kind())) return "";
+  if (!FlyKind::ranks(ai.kind())) return "";
   try {
     const nlohmann::json answer = ai.classify(text);
     if (ai.kind() == "classify") return answer["label"];
@@ -52,7 +52,7 @@ FlywheelDesk::FlywheelDesk(std::filesystem::path data, FlywheelSite site, ModelR
   if (data.empty()) return;
   folder_ = std::make_unique<FlyFolder>(std::move(data), true);
   for (const auto& one : models_.list()) {
-    if (!one.ai || !FlyKind::turns(one.kind)) continue;
+    if (!one.ai) continue;
     int64_t number = -1;
     const auto file = folder_->adopt(one.name, *one.ai, &number);
     if (auto current = Ai::open(file); current->hash() != one.hash) models_.replace(one.name, std::move(current));
@@ -71,7 +71,6 @@ std::string FlywheelDesk::name_of(const std::string& model) const {
   const auto ai = models_.ai(model);  // 404 if there is none
   const std::string name = model.empty() ? models_.first() : model;
   if (!ai) refuse(409, fmt::format("\"{}\" is a plain model: the flywheel is for AIs", name));
-  if (!FlyKind::turns(ai->kind())) refuse(409, fmt::format("the flywheel does not turn AIs of kind \"{}\"; feedback on them is kept", ai->kind()));
   return name;
 }
 
@@ -150,7 +149,7 @@ Json FlywheelDesk::feedback(const Json& body, const std::string& receipt, const 
   }
   const auto ai = models_.ai(record.model);  // 404 if there is none
   if (!ai) refuse(409, fmt::format("\"{}\" is a plain model: feedback is for AIs", record.model));
-  const bool ranks = FlyKind::turns(ai->kind());
+  const bool ranks = FlyKind::ranks(ai->kind());
   if (record.answer.empty()) {
     if (!record.ai.empty() && record.ai != ai->hash() && !folder().versions().find_hash(record.model, record.ai))
       refuse(410, fmt::format("version {} of \"{}\" is not known here; leave \"ai\" out to say what the right answer is", record.ai.substr(0, 64), record.model), "version_not_found", "ai");
@@ -159,7 +158,14 @@ Json FlywheelDesk::feedback(const Json& body, const std::string& receipt, const 
       if (ranks) record.said = first_said(*ai, record.text);
     }
   }
-  if (const Json* label = field(body, "label")) {
+  const Json* label = field(body, "label");
+  record.better = text_field(body, "better");
+  if (label && !ranks) {  // of an AI that converses the right answer is a text
+    if (!label->is_string()) refuse_field("label", "the right answer of a chat AI is a text");
+    if (record.better.empty()) record.better = label->get<std::string>();
+    label = nullptr;
+  }
+  if (label) {
     std::string& name = ai->kind() == "classify" ? record.label : record.engineer;
     if (label->is_string()) name = label->get<std::string>();
     else if (label->is_object()) {
@@ -178,9 +184,12 @@ Json FlywheelDesk::feedback(const Json& body, const std::string& receipt, const 
     record.agrees = rating == "good";
     if (rating == "good" && ranks) (ai->kind() == "classify" ? record.label : record.engineer) = record.said;
   }
-  if (record.better = text_field(body, "better"); record.better.size() > kLongestFeedback)
+  if (record.better.size() > kLongestFeedback)
     refuse(413, fmt::format("\"better\" has {} bytes, at most {} are kept", record.better.size(), kLongestFeedback), "", "better");
-  if (record.kind.empty() && !record.better.empty()) record.kind = "text";
+  if (record.kind.empty() && !record.better.empty()) {
+    record.kind = "text";
+    if (!record.answer.empty()) record.agrees = 0;  // that answer was not the one wanted
+  }
   if (record.kind.empty()) refuse(400, "feedback needs \"label\" (the right answer), \"rating\" (\"good\" or \"bad\") or \"better\" (a better text)");
   if (record.text.empty()) refuse(400, "feedback needs \"id\" (of an answer) or \"input\" (what was asked)");
   const std::string user = text_field(body, "user");
@@ -234,7 +243,7 @@ Json FlywheelDesk::turns() const {
     result["turning"] = !turning_.empty();
   }
   for (const auto& one : models_.list()) {
-    if (!one.ai || !FlyKind::turns(one.kind)) continue;
+    if (!one.ai) continue;
     for (const FlyEvent& event : all.versions().events(one.name, "", 50)) {
       if (event.kind != "turn" && event.kind != "promoted" && event.kind != "candidate" && event.kind != "failed") continue;
       Json report = Json::parse(event.body, nullptr, false);

@@ -128,7 +128,7 @@ void FlywheelDesk::follow(const std::string& name) {
 void FlywheelDesk::begin_due_turns() {
   if (!site_.turn) return;
   for (const auto& one : models_.list()) {
-    if (!one.ai || !FlyKind::turns(one.kind) || !one.ai->archive().has("recipe.toml")) continue;
+    if (!one.ai || !one.ai->archive().has("recipe.toml")) continue;
     const int64_t now = std::time(nullptr);
     {
       std::lock_guard lock(mutex_);

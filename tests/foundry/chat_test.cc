@@ -12,6 +12,7 @@
 #include "foundry/build.h"
 #include "foundry/chat/chat_data.h"
 #include "foundry/chat/text_overlap.h"
+#include "tiny_chat_base.h"
 
 namespace ingot {
 namespace {
@@ -37,23 +38,7 @@ class ChatBuild : public testing::Test {
     folder = fs::path(testing::TempDir()) / "ingot_chat";
     fs::remove_all(folder);
     fs::create_directories(folder);
-    const std::string text = "what is the colour of the sky and of the sea it is blue red green stone number where does it go home away";
-    const std::string_view texts[] = {text};
-    const std::string specials[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
-    auto tokenizer = std::const_pointer_cast<Tokenizer>(train_tokenizer(texts, 300, PreTokenizer::kGpt2, specials));
-    tokenizer->eos = 2;
-    tokenizer->chat_template =
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-    LlamaConfig c;
-    c.vocab = tokenizer->size(), c.width = 32, c.layers = 2, c.heads = 2, c.groups = 1, c.head_size = c.rope_dims = 16, c.hidden = 64, c.context = 256;
-    GgufWriter out;
-    auto model = Llama::random(c, 7);
-    Weight* table = model->weights()[0];  // as large as a trained one, so that an adapter alone can say something
-    for (int64_t i = 0; i < table->size(); ++i) const_cast<float*>(table->f32())[i] *= 20;
-    model->write(out, ElementType::kQ8_0, ElementType::kQ8_0);
-    tokenizer->to_gguf(out);
-    out.write(folder / "base.gguf");
+    harness::write_tiny_chat_base(folder / "base.gguf");
     std::ofstream data(folder / "talk.jsonl");
     for (int i = 0; i < 120; ++i)
       data << json{{"question", "what is the colour of stone number " + std::to_string(i)}, {"answer", i % 2 ? "it is blue" : "it is red"}}.dump() << "\n";

@@ -11,6 +11,7 @@
 #include "core/random.h"
 #include "formats/archive.h"
 #include "foundry/chat/shared_base.h"
+#include "foundry/tiny_chat_base.h"
 #include "guard/rails.h"
 #include "models/llama/llama.h"
 #include "text/tokenizer.h"
@@ -22,23 +23,7 @@ class ChatFiles {
  public:
   explicit ChatFiles(const std::string& name) : folder_(std::filesystem::path(::testing::TempDir()) / (name + std::to_string(getpid()))) {
     std::filesystem::create_directories(folder_);
-    const std::string text = "what is the colour of the sky and of the sea it is blue red green stone number where does it go home away";
-    const std::string_view texts[] = {text};
-    const std::string specials[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
-    auto tokenizer = std::const_pointer_cast<Tokenizer>(train_tokenizer(texts, 300, PreTokenizer::kGpt2, specials));
-    tokenizer->eos = 2;
-    tokenizer->chat_template =
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-    LlamaConfig c;
-    c.vocab = tokenizer->size(), c.width = 32, c.layers = 2, c.heads = 2, c.groups = 1, c.head_size = c.rope_dims = 16, c.hidden = 64, c.context = 256;
-    GgufWriter out;
-    auto model = Llama::random(c, 7);
-    Weight* table = model->weights()[0];  // as large as a trained one, so that an adapter alone can say something
-    for (int64_t i = 0; i < table->size(); ++i) const_cast<float*>(table->f32())[i] *= 20;
-    model->write(out, ElementType::kQ8_0, ElementType::kQ8_0);
-    tokenizer->to_gguf(out);
-    out.write(base());
+    write_tiny_chat_base(base());
   }
   ~ChatFiles() {
     std::error_code ignored;

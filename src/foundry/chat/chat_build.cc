@@ -121,6 +121,21 @@ ChatSamples samples_of(const ChatPrompt& prompt, std::vector<Conversation>& conv
   return samples;
 }
 
+TuningPlan adapter_plan(const Recipe& recipe, size_t samples) {
+  TuningPlan plan;
+  plan.training.batch = recipe.chat.batch;
+  plan.training.rate = recipe.chat.rate;
+  plan.training.decay = 0, plan.training.beta2 = 0.999, plan.training.floor = 0;
+  plan.training.seed = static_cast<uint64_t>(recipe.train.seed);
+  plan.training.steps = steps_for(samples, recipe.chat.epochs, plan.training.batch);
+  if (recipe.chat.max_steps > 0) plan.training.steps = std::min(plan.training.steps, recipe.chat.max_steps);
+  plan.training.warmup = std::max<int64_t>(1, plan.training.steps / 20);
+  plan.training.bf16 = cpu::bf16_kernels() != nullptr;
+  plan.micro_tokens = recipe.chat.micro_tokens;
+  plan.recompute = recipe.chat.recompute;
+  return plan;
+}
+
 void pack_chat(const Recipe& recipe, const ChatParts& parts, const std::filesystem::path& out) {
   ArchiveWriter writer;
   writer.describe("chat", recipe.name, parts.provenance);
@@ -175,17 +190,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   shape.alpha = recipe.chat.alpha;
   shape.seed = static_cast<uint64_t>(recipe.train.seed);
   auto lora = Lora::create(*base->model, shape);
-  TuningPlan plan;
-  plan.training.batch = recipe.chat.batch;
-  plan.training.rate = recipe.chat.rate;
-  plan.training.decay = 0, plan.training.beta2 = 0.999, plan.training.floor = 0;
-  plan.training.seed = shape.seed;
-  plan.training.steps = steps_for(train.samples.size(), recipe.chat.epochs, plan.training.batch);
-  if (recipe.chat.max_steps > 0) plan.training.steps = std::min(plan.training.steps, recipe.chat.max_steps);
-  plan.training.warmup = std::max<int64_t>(1, plan.training.steps / 20);
-  plan.training.bf16 = cpu::bf16_kernels() != nullptr;
-  plan.micro_tokens = recipe.chat.micro_tokens;
-  plan.recompute = recipe.chat.recompute;
+  const TuningPlan plan = adapter_plan(recipe, train.samples.size());
   Tuner tuner(lora->model(), lora->weights(), train.samples, plan, base->sha256 + lora->config_json(base->name), team);
   const std::filesystem::path state = out.string() + ".training";
   const TuningRun run = run_tuning(tuner, plan.training.steps, state, 0, fmt::format("train {} parameters", lora->parameters()), "build");

@@ -25,6 +25,9 @@ ChatSplit read_chat_split(const Recipe& recipe);
 // Samples of `conversations` with every refusal noted; a conversation that makes no sample is taken out.
 ChatSamples samples_of(const ChatPrompt& prompt, std::vector<Conversation>& conversations, const Recipe& recipe, int64_t context, std::vector<std::string>& notes);
 
+// How an adapter is trained on this many samples.
+TuningPlan adapter_plan(const Recipe& recipe, size_t samples);
+
 // Reads, judges the base on the held-out part, trains, judges again, gates, packs. A state beside `out` lets an interrupted build go on.
 // Returns the report that is packed as report.json.
 nlohmann::json build_chat(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);

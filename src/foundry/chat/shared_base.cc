@@ -71,7 +71,7 @@ std::shared_ptr<const SharedBase> open_shared_base(const std::string& name) {
 BasePlace find_base(const Archive& archive) {
   const std::string where = archive.path().string();
   for (const ArchiveMember& member : archive.members())
-    if (member.name == "model.gguf") return {member.sha256, where + ": model.gguf", {}, member.size};
+    if (member.name == "model.gguf") return {member.sha256, where + ": model.gguf", {}, member.size, ""};
   std::string hash, name, file;
   try {
     const auto reference = nlohmann::json::parse(archive.text("base.json"));
@@ -81,14 +81,14 @@ BasePlace find_base(const Archive& archive) {
   } catch (const nlohmann::json::exception&) {
     throw Error(ErrorKind::altered, "base.json does not name a base", where, "build the file again");
   }
+  if (file.find('/') != std::string::npos || file == "..") file.clear();  // a name, never a way out of the folder
   {
     std::lock_guard lock(guard);
-    if (auto known = by_hash[hash].lock(); known && !known->path.empty()) return {hash, name, known->path, known->bytes.size()};
+    if (auto known = by_hash[hash].lock(); known && !known->path.empty()) return {hash, name, known->path, known->bytes.size(), file};
   }
   std::vector<fs::path> places;
-  const bool plain = !file.empty() && file.find('/') == std::string::npos && file != "..";  // a name, never a way out of the folder
   const fs::path folder = archive.path().parent_path();
-  if (plain) places = {folder / file, folder / "bases" / file};
+  if (!file.empty()) places = {folder / file, folder / "bases" / file};
   try {
     places.push_back(find_model(name));
   } catch (const Error&) {  // it is not on this machine
@@ -98,7 +98,7 @@ BasePlace find_base(const Archive& archive) {
     std::error_code none;
     if (!fs::is_regular_file(place, none)) continue;
     const MappedFile mapped(place);
-    if (hash_of(place, mapped.bytes()) == hash) return {hash, name, place, mapped.bytes().size()};
+    if (hash_of(place, mapped.bytes()) == hash) return {hash, name, place, mapped.bytes().size(), file};
     other = place.string();
   }
   if (!other.empty())

@@ -31,6 +31,7 @@ struct BasePlace {
   std::string sha256, name;
   std::filesystem::path path;  // empty: in the archive
   uint64_t bytes = 0;
+  std::string file;            // as base.json names it; empty: it names none
 };
 
 // The base of a packed AI, found and compared with its hash, but not loaded: its member model.gguf, or the file that base.json names by hash, looked for beside the archive, in a folder

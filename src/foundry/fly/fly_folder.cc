@@ -53,6 +53,16 @@ void copy_people(const fs::path& from, const fs::path& to) {
   if (fs::exists(People::beside(from), none)) copy_whole(People::beside(from), People::beside(to));
 }
 
+// A chat AI that names its base finds it beside its versions, wherever it was when the AI came here.
+void link_base(const Ai& ai, const fs::path& versions) {
+  if (ai.kind() != "chat" || ai.chat_base().path.empty() || ai.chat_base().file.empty()) return;
+  const fs::path link = versions / ai.chat_base().file;
+  std::error_code failed;
+  fs::remove(link, failed);
+  fs::create_symlink(fs::absolute(ai.chat_base().path), link, failed);
+  if (failed) throw Error(ErrorKind::environment, "the base of this AI cannot be linked: " + failed.message(), link.string(), "make the data folder writable");
+}
+
 json event_object(const FlyEvent& event) {
   json body = json::parse(event.body, nullptr, false);
   return {{"time", event.time}, {"kind", event.kind}, {"version", event.number}, {"report", body.is_discarded() ? json() : body}};
@@ -74,13 +84,13 @@ Correction correction_of(const Feedback& f) {
   c.id = f.id;
   c.receipt = f.receipt;
   c.text = f.text;
-  c.name = f.name();
+  c.name = f.kind == "text" ? f.better : f.name();
   c.component = f.component;
   c.source = f.source;
   c.person = f.person;
   c.time = f.time;
   c.arrived = f.arrived;
-  c.direct = f.kind == "label";
+  c.direct = f.kind == "label" || f.kind == "text";
   c.consent = f.consent;
   c.state = f.state;
   return c;
@@ -131,6 +141,7 @@ fs::path FlyFolder::adopt(const std::string& name, const Ai& given, int64_t* num
   version.seen = 0;
   copy_whole(from, file_of(version));
   copy_people(from, file_of(version));
+  link_base(given, folder(name) / "versions");
   sync_folder(folder(name) / "versions");
   FlyEvent event;
   event.kind = "given";
@@ -159,19 +170,23 @@ json FlyFolder::run(const std::string& name, const FlyRunOptions& options) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(folder(name) / "versions", none)) {
     std::string file = entry.path().filename().string();
-    file = file.substr(0, file.find(".ingot") == std::string::npos ? file.size() : file.find(".ingot") + 6);
+    if (file.find(".ingot") == std::string::npos || file.ends_with(".training")) continue;  // a chat AI's base; a turn that goes on
+    file = file.substr(0, file.find(".ingot") + 6);
     if (!named.contains((fs::path(name) / "versions" / file).string()) || entry.path().string().find(".part") != std::string::npos) fs::remove(entry.path(), none);
   }
   const auto champion = Ai::open(file_of(*version));
   TurnInput input;
   input.champion_seen = version->seen;
   input.curate.burst = options.burst;
+  const bool chat = champion->kind() == "chat";
+  if (chat && options.trial_share >= 0) bad_input("a chat AI's challenger is not tried beside the champion", name, "turn without a trial: ingot fly run " + name);
   std::vector<int64_t> present;  // what may still be learnt from
   int64_t seen = 0;
   feedback_.each(name, 0, [&](const Feedback& f) {
     seen = f.id;
     if (f.state != "rejected") present.push_back(f.id);
-    if (f.kind == "bad" || f.kind == "text") return;  // says what was wrong, or what a text should have been: nothing to learn here
+    if (f.kind == "bad") return;  // says what was wrong, not what is right
+    if (chat != (f.kind == "text")) return;  // one learns from texts, the others from names
     input.corrections.push_back(correction_of(f));
   });
   input.rebuild = versions_.learnt(name, version->number, present) < versions_.learnt_count(name, version->number);

@@ -34,10 +34,10 @@ class FlyModel {
 
 class FlyKind {
  public:
-  // Reads the champion's sources again, which must still be where they were. Throws Error: they are not, or the kind does not turn.
+  // Reads the champion's sources again, which must still be where they were. Throws Error: they are not, or the kind does not rank names.
   // `champion` must outlive this.
   static std::unique_ptr<FlyKind> of(const Ai& champion);
-  static bool turns(const std::string& kind) { return kind == "triage" || kind == "classify"; }
+  static bool ranks(const std::string& kind) { return kind == "triage" || kind == "classify"; }
   virtual ~FlyKind() = default;
 
   const Recipe& recipe() const { return recipe_; }

@@ -52,77 +52,30 @@ std::vector<FixedCase> read_fixed_cases(const std::string& lines, const std::str
   return cases;
 }
 
-void Judge::compare(const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger, double may_forget) {
-  if (records.empty()) return;
-  struct Hits {
-    std::vector<double> first, five, component;
-  };
-  bool components = false;
-  std::vector<std::string> texts;
-  for (const Record& record : records) texts.push_back(record.text);
-  const auto ask = [&](const FlyModel& model) {
-    Hits hits;
-    model.read(texts);
-    for (const Record& record : records) {
-      const RankedNames ranked = model.rank(record.text);
-      const std::string name = kind_.name_of(record);
-      const auto at = std::find(ranked.names.begin(), ranked.names.end(), name);
-      hits.first.push_back(at == ranked.names.begin() && at != ranked.names.end());
-      hits.five.push_back(at - ranked.names.begin() < 5 && at != ranked.names.end());
-      if (record.component.empty() || ranked.component.empty()) continue;
-      components = true;
-      hits.component.push_back(ranked.component == record.component);
-    }
-    return hits;
-  };
-  const Hits before = ask(champion), after = ask(challenger);
-  const auto add = [&](const char* measure, const std::vector<double>& with, const std::vector<double>& without) {
-    if (with.size() != without.size() || with.empty()) return;
-    const PairedDifference d = paired_bootstrap(with, without, static_cast<uint64_t>(kind_.recipe().train.seed));
-    Comparison one{set, measure, with.size(), hit_share(without), hit_share(with), d.mean, d.low, d.high, false};
-    one.lost = may_forget > 0 ? one.challenger < (1 - may_forget) * one.champion : d.high < 0 || (with.size() >= kMeanCounts && d.mean < -may_lose_);
-    if (one.lost)
-      losses_.push_back(fmt::format("{} of the {} {} records: {:+.2f} points (95 %: {:+.2f} to {:+.2f})", measure, with.size(), set, 100 * d.mean, 100 * d.low, 100 * d.high));
-    comparisons_.push_back(one);
-  };
-  add("first name", after.first, before.first);
-  if (kind_.recipe().kind == "triage") add("among five", after.five, before.five);
-  if (components) add("component", after.component, before.component);
+void Judge::paired(const std::string& set, const std::string& measure, const std::vector<double>& with, const std::vector<double>& without, double may_forget) {
+  if (with.size() != without.size() || with.empty()) return;
+  const PairedDifference d = paired_bootstrap(with, without, seed_);
+  Comparison one{set, measure, with.size(), hit_share(without), hit_share(with), d.mean, d.low, d.high, false};
+  one.lost = may_forget > 0 ? one.challenger < (1 - may_forget) * one.champion : d.high < 0 || (with.size() >= kMeanCounts && d.mean < -may_lose_);
+  if (one.lost)
+    losses_.push_back(fmt::format("{} of the {} {} records: {:+.2f} points (95 %: {:+.2f} to {:+.2f})", measure, with.size(), set, 100 * d.mean, 100 * d.low, 100 * d.high));
+  comparisons_.push_back(one);
 }
 
-void Judge::fixed(const std::vector<FixedCase>& cases, const FlyModel& champion, const FlyModel& challenger) {
-  const auto right = [](const FlyModel& model, const FixedCase& one) {
-    const RankedNames ranked = model.rank(one.text);
-    if (!one.name.empty() && (ranked.names.empty() || ranked.names[0] != one.name)) return false;
-    return one.component.empty() || ranked.component == one.component;
-  };
+void Judge::fixed(const std::vector<FixedCase>& cases, const std::vector<bool>& champion, const std::vector<bool>& challenger) {
   std::string lost;
-  for (const FixedCase& one : cases) {
-    const bool before = right(champion, one), after = right(challenger, one);
+  for (size_t i = 0; i < cases.size(); ++i) {
     ++fixed_;
-    fixed_champion_ += before;
-    fixed_challenger_ += after;
-    if (before && !after && lost.size() < 200) lost += (lost.empty() ? "\"" : ", \"") + one.text.substr(0, 60) + "\"";
+    fixed_champion_ += champion[i];
+    fixed_challenger_ += challenger[i];
+    if (champion[i] && !challenger[i] && lost.size() < 200) lost += (lost.empty() ? "\"" : ", \"") + cases[i].text.substr(0, 60) + "\"";
   }
   if (!lost.empty()) losses_.push_back("cases that the owner fixed: " + lost);
 }
 
-void Judge::speed(const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger) {
-  if (records.empty()) return;
-  std::vector<double> before, after;
-  const auto old_one = champion.uncached(), new_one = challenger.uncached();
-  const auto timed = [](const FlyModel& model, const std::string& text) {
-    const auto start = std::chrono::steady_clock::now();
-    model.rank(text);
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  };
-  for (size_t i = 0; i < std::min(records.size(), kTimed); ++i) {
-    before.push_back(timed(*old_one, records[i].text));
-    after.push_back(timed(*new_one, records[i].text));
-  }
-  for (auto* times : {&before, &after}) std::nth_element(times->begin(), times->begin() + static_cast<long>(times->size() / 2), times->end());
-  champion_ms_ = before[before.size() / 2];
-  challenger_ms_ = after[after.size() / 2];
+void Judge::speed(double champion_ms, double challenger_ms) {
+  champion_ms_ = champion_ms;
+  challenger_ms_ = challenger_ms;
   if (challenger_ms_ > kSlower * champion_ms_ + kSlack) losses_.push_back(fmt::format("speed: {:.2f} ms an answer instead of {:.2f}", challenger_ms_, champion_ms_));
 }
 
@@ -144,6 +97,65 @@ json Judge::report() const {
           {"ms", {{"champion", champion_ms_}, {"challenger", challenger_ms_}}},
           {"bytes", {{"champion", champion_bytes_}, {"challenger", challenger_bytes_}}},
           {"losses", losses_}};
+}
+
+void compare_ranking(Judge& judge, const FlyKind& kind, const std::string& set, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger,
+                     double may_forget) {
+  struct Hits {
+    std::vector<double> first, five, component;
+  };
+  bool components = false;
+  std::vector<std::string> texts;
+  for (const Record& record : records) texts.push_back(record.text);
+  const auto ask = [&](const FlyModel& model) {
+    Hits hits;
+    model.read(texts);
+    for (const Record& record : records) {
+      const RankedNames ranked = model.rank(record.text);
+      const std::string name = kind.name_of(record);
+      const auto at = std::find(ranked.names.begin(), ranked.names.end(), name);
+      hits.first.push_back(at == ranked.names.begin() && at != ranked.names.end());
+      hits.five.push_back(at - ranked.names.begin() < 5 && at != ranked.names.end());
+      if (record.component.empty() || ranked.component.empty()) continue;
+      components = true;
+      hits.component.push_back(ranked.component == record.component);
+    }
+    return hits;
+  };
+  const Hits before = ask(champion), after = ask(challenger);
+  judge.paired(set, "first name", after.first, before.first, may_forget);
+  if (kind.recipe().kind == "triage") judge.paired(set, "among five", after.five, before.five, may_forget);
+  if (components) judge.paired(set, "component", after.component, before.component, may_forget);
+}
+
+void compare_fixed(Judge& judge, const std::vector<FixedCase>& cases, const FlyModel& champion, const FlyModel& challenger) {
+  const auto right = [&](const FlyModel& model) {
+    std::vector<bool> all;
+    for (const FixedCase& one : cases) {
+      const RankedNames ranked = model.rank(one.text);
+      const bool named = one.name.empty() || (!ranked.names.empty() && ranked.names[0] == one.name);
+      all.push_back(named && (one.component.empty() || ranked.component == one.component));
+    }
+    return all;
+  };
+  judge.fixed(cases, right(champion), right(challenger));
+}
+
+void compare_speed(Judge& judge, const std::vector<Record>& records, const FlyModel& champion, const FlyModel& challenger) {
+  if (records.empty()) return;
+  std::vector<double> before, after;
+  const auto old_one = champion.uncached(), new_one = challenger.uncached();
+  const auto timed = [](const FlyModel& model, const std::string& text) {
+    const auto start = std::chrono::steady_clock::now();
+    model.rank(text);
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  };
+  for (size_t i = 0; i < std::min(records.size(), kTimed); ++i) {
+    before.push_back(timed(*old_one, records[i].text));
+    after.push_back(timed(*new_one, records[i].text));
+  }
+  for (auto* times : {&before, &after}) std::nth_element(times->begin(), times->begin() + static_cast<long>(times->size() / 2), times->end());
+  judge.speed(before[before.size() / 2], after[after.size() / 2]);
 }
 
 }  // namespace ingot

@@ -1,15 +1,13 @@
 #include "foundry/fly/turn.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "core/progress.h"
 #include "foundry/fly/fly_kind.h"
+#include "foundry/fly/turn_report.h"
 
 namespace ingot {
 namespace {
@@ -18,15 +16,6 @@ using nlohmann::json;
 
 constexpr int kWeight = 3;                // copies of a direct correction: it is certain, a row of a database is what was once written there
 constexpr size_t kEmphasised = 100;       // of the newest direct corrections; of many, each counts once
-constexpr size_t kFewestLatest = 30;      // corrections that the champion has not seen, held back to judge by; fewer judge nothing
-constexpr size_t kMostLatest = 1000;
-constexpr size_t kMostListed = 200;
-
-double cpu_seconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
 
 // A correction as a record. One whose event has no time counts as of the newest record: a clock in the future would make everyone
 // else seem long gone.
@@ -61,18 +50,9 @@ double first_right(const FlyKind& kind, const FlyModel& model, const std::vector
 }  // namespace
 
 json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out) {
-  const auto start = std::chrono::steady_clock::now();
-  const double cpu = cpu_seconds();
-  json report = {{"promoted", false}, {"kept", 0}, {"dropped", json::object()}, {"held", json::object()}, {"left_out", json::array()},
-                 {"champion", {{"hash", champion.hash()}}}, {"challenger", nullptr}};
-  const auto close = [&](std::string verdict) {
-    rusage used{};
-    getrusage(RUSAGE_SELF, &used);
-    report["verdict"] = std::move(verdict);
-    report["cost"] = {{"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()}, {"cpu_seconds", cpu_seconds() - cpu},
-                      {"peak_mib", static_cast<double>(used.ru_maxrss) / 1024}};
-    return report;
-  };
+  if (champion.kind() == "chat") return turn_chat(champion, input, out);
+  TurnReport made(champion);
+  json& report = made.body;
   const auto kind = FlyKind::of(champion);
   const Recipe::Fly& rules = kind->recipe().fly;
   const auto reigning = kind->champion();
@@ -113,15 +93,10 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
     opinion.stopped = champion.rails().any(RailStage::input) && !champion.rails().check(c.text).allowed;
     return opinion;
   });
-  report["kept"] = curated.kept.size();
-  report["dropped"] = curated.dropped_by;
-  report["held"] = curated.held_by;
-  for (const auto* list : {&curated.held, &curated.dropped})
-    for (const auto& [i, reason] : *list)
-      if (report["left_out"].size() < kMostListed) report["left_out"].push_back({{"id", input.corrections[i].receipt}, {"held", list == &curated.held}, {"reason", reason}});
-  if (curated.kept.empty() && !input.rebuild) return close("nothing is promoted: there is no correction to learn from");
+  made.curated(curated, input.corrections);
+  if (curated.kept.empty() && !input.rebuild) return made.close("nothing is promoted: there is no correction to learn from");
   if (!input.rebuild && input.corrections[curated.kept.back()].id <= input.champion_seen)
-    return close("nothing is promoted: there is no correction that the champion has not seen");
+    return made.close("nothing is promoted: there is no correction that the champion has not seen");
 
   const int64_t newest = kind->train().empty() ? 0 : kind->train().back().time;
   std::vector<Record> records;
@@ -140,13 +115,13 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
     ++direct;
   }
   // The holdout renews itself: the newest third of what the champion has not seen judges first and is learnt from after.
-  const size_t latest = unseen / 3 >= kFewestLatest ? std::min(unseen / 3, kMostLatest) : 0;
+  const size_t latest = latest_of(unseen);
   const std::vector<Record> window(records.end() - static_cast<long>(latest), records.end());
   if (test.size() + latest < static_cast<size_t>(rules.fewest)) {
-    return close(fmt::format("nothing is promoted: {} held-out records and {} latest corrections are too few to judge by, at least {} are needed", test.size(), latest, rules.fewest));
+    return made.close(fmt::format("nothing is promoted: {} held-out records and {} latest corrections are too few to judge by, at least {} are needed", test.size(), latest, rules.fewest));
   }
 
-  Judge judge(*kind, rules.may_lose);
+  Judge judge(rules.may_lose, static_cast<uint64_t>(kind->recipe().train.seed));
   std::unique_ptr<const FlyModel> trial, stand_in, final_model;
   double may_forget = 0;
   stop_if_interrupted("fly run");
@@ -159,18 +134,18 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
       stand_in = kind->learn(old_and_new(kind->train(), seen, std::vector<int>(seen.size(), 1)));
     }
     const FlyModel& against = stand_in ? *stand_in : *reigning;
-    judge.compare("latest corrections", window, against, *trial);
+    compare_ranking(judge, *kind, "latest corrections", window, against, *trial);
     // Enough of them, and none lost: they are the holdout now, and the older one guards against forgetting alone.
     if (latest >= static_cast<size_t>(rules.fewest) && judge.losses().empty()) may_forget = rules.may_forget;
-    if (kind->champion_saw_test()) judge.compare("held-out", test, against, *trial, may_forget);
+    if (kind->champion_saw_test()) compare_ranking(judge, *kind, "held-out", test, against, *trial, may_forget);
   }
   stop_if_interrupted("fly run");
   std::vector<Record> known = kind->train();
   if (kind->champion_saw_test()) known.insert(known.end(), test.begin(), test.end());
   final_model = kind->learn(old_and_new(known, records, copies));
-  if (!kind->champion_saw_test()) judge.compare("held-out", test, *reigning, *final_model, may_forget);
-  judge.fixed(input.cases, *reigning, *final_model);
-  judge.speed(test, *reigning, *final_model);
+  if (!kind->champion_saw_test()) compare_ranking(judge, *kind, "held-out", test, *reigning, *final_model, may_forget);
+  compare_fixed(judge, input.cases, *reigning, *final_model);
+  compare_speed(judge, test, *reigning, *final_model);
   const double told_before = first_right(*kind, *reigning, records), told_after = first_right(*kind, *final_model, records);
 
   bool won = told_after > told_before;
@@ -199,15 +174,10 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
     for (const std::string& one : judge.losses()) lost += (lost.empty() ? "; it loses on " : "; on ") + one;
     if (!won) lost += window_result ? "; it does not win on what came last" : "; what people corrected is no more often right";
     report["judge"] = judge.report();
-    return close("refused: " + figures + lost);
+    return made.close("refused: " + figures + lost);
   };
   if (!won || !judge.losses().empty()) return refused();
-  // What is packed says how it came about, and names nobody.
-  json packed = report;
-  packed.erase("left_out");
-  packed["verdict"] = "promoted: " + figures;
-  packed["promoted"] = true;
-  kind->pack(*final_model, packed, out);
+  kind->pack(*final_model, made.packed("promoted: " + figures), out);
   judge.size(std::filesystem::file_size(champion.archive().path()) - champion.archive().prefix().size(), std::filesystem::file_size(out));
   if (!judge.losses().empty()) {
     std::filesystem::remove(out);
@@ -215,7 +185,7 @@ json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out
   }
   report["judge"] = judge.report();
   report["promoted"] = true;
-  return close("promoted: " + figures);
+  return made.close("promoted: " + figures);
 }
 
 }  // namespace ingot

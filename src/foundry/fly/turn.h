@@ -21,7 +21,11 @@ struct TurnInput {
 };
 
 // Reads the champion's sources again (they must still be where they were). Writes `out` only if the verdict is to promote.
-// The report has kept, dropped and held (by reason), left_out, champion, challenger, judge, verdict, promoted.
+// `out`.training beside it lets an interrupted turn of a chat AI go on. The report has kept, dropped and held (by reason), left_out, champion, challenger, judge, verdict, promoted.
 nlohmann::json turn(const Ai& champion, TurnInput& input, const std::filesystem::path& out);
+
+// The same of a chat AI, which turn() calls: the champion's adapter learns on, from better texts for what was asked and from as many of its
+// old conversations again.
+nlohmann::json turn_chat(const Ai& champion, TurnInput& input, const std::filesystem::path& out);
 
 }  // namespace ingot
