@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -22,9 +23,13 @@ void add_distil(CLI::App& app) {
   auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("distil", "From a large model a small one for a recipe: prune, teach, quantise, compare");
   command->add_option("recipe", o->recipe, "folder with recipe.toml, of kind chat or classify")->required();
-  command->add_option("--teacher", o->plan.teacher, "a model, or a chat AI (NAME.ingot)")->required();
+  command->add_option("--teacher", o->plan.teacher, "a model, a chat AI (NAME.ingot), or the address of an OpenAI-compatible API (https://HOST/v1)")->required();
   command->add_option("--student", o->plan.student, "parameters (60M), a size on disk (16MB) or a speed here (200tok/s)")->required();
   command->add_option("-o,--output", o->out, "the file to write, NAME.ingot")->required();
+  command->add_option("--cut-from", o->plan.cut_from, "the model that the student is cut from, where it is not the teacher (with --on text)");
+  command->add_option("--teacher-model", o->plan.remote.model, "name of a teacher behind an address; its key is taken from INGOT_TEACHER_KEY");
+  command->add_option("--teacher-licence", o->plan.remote.licence, "terms under which that teacher's answers may be learnt from, for the provenance");
+  command->add_option("--teacher-per-minute", o->plan.remote.per_minute, "requests to that teacher at most")->check(CLI::PositiveNumber);
   command->add_option("--on", o->plan.on, "learn from the teacher's logits, or from its own answers")->check(CLI::IsMember({"logits", "text"}));
   command->add_option("--steps", o->plan.steps, "optimiser steps; as the recipe's epochs say if not given")->check(CLI::PositiveNumber);
   command->add_option("--rate", o->plan.rate, "peak learning rate")->check(CLI::PositiveNumber);
@@ -49,6 +54,9 @@ void add_distil(CLI::App& app) {
     if (!type) throw Error(ErrorKind::usage, "\"" + o->type + "\" is no element type", "--type", "use F16, Q8_0, Q4_0, ...");
     check_output(o->out);
     o->plan.type = *type;
+    if (recipe.kind == "classify" && (is_remote(o->plan.teacher) || !o->plan.cut_from.empty()))
+      throw Error(ErrorKind::usage, "a classifier's student is cut from its teacher, which is a model here", "--teacher", "name a model");
+    if (const char* key = std::getenv("INGOT_TEACHER_KEY")) o->plan.remote.key = key;
     o->plan.alone = !o->no_alone;
     const auto distil = recipe.kind == "chat" ? distil_chat : distil_classify;
     const auto report = distil(recipe, o->plan, o->out, [&](const std::string& line) {

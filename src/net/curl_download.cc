@@ -79,7 +79,7 @@ void start_curl() {
   if (started != CURLE_OK) throw Error(ErrorKind::environment, "libcurl does not start", "", "reinstall libcurl");
 }
 
-void run(const HttpQuery& query, const std::vector<std::string>& more, bool compressed, Transfer& transfer) {
+void run(const HttpQuery& query, const std::vector<std::string>& more, bool compressed, Transfer& transfer, const std::string* body = nullptr) {
   start_curl();
   std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(), curl_easy_cleanup);
   CURL* curl = handle.get();
@@ -97,7 +97,7 @@ void run(const HttpQuery& query, const std::vector<std::string>& more, bool comp
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 20L);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 30L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(query.quiet.count()));
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "ingot/" INGOT_VERSION);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer.message);
@@ -108,6 +108,11 @@ void run(const HttpQuery& query, const std::vector<std::string>& more, bool comp
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
   if (compressed) curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+  if (body) {
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // what was sent is for this host
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->c_str());
+  }
   if (!query.bearer.empty()) {  // libcurl sends it to this host only
     curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
     curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, query.bearer.c_str());
@@ -233,7 +238,9 @@ long retry_after_seconds(std::string_view value, long now) {
   return when < 0 ? -1 : std::max(0L, static_cast<long>(when) - now);
 }
 
-HttpAnswer http_get(const HttpQuery& query, size_t limit) {
+namespace {
+
+HttpAnswer whole_answer(const HttpQuery& query, const std::vector<std::string>& more, const std::string* body, size_t limit) {
   for (Patience patience(query);;) {
     Transfer transfer;
     bool too_large = false;
@@ -242,11 +249,19 @@ HttpAnswer http_get(const HttpQuery& query, size_t limit) {
       if (!too_large) transfer.answer.body += bytes;
       return !too_large;
     };
-    run(query, {}, true, transfer);
+    run(query, more, true, transfer, body);
     if (too_large) throw FetchError(fmt::format("the answer is larger than {} bytes", limit), shown_url(query.url), "check the address", 0, false);
     if (transfer.result == CURLE_OK && transfer.answer.status == 200) return std::move(transfer.answer);
     patience.after(transfer);
   }
+}
+
+}  // namespace
+
+HttpAnswer http_get(const HttpQuery& query, size_t limit) { return whole_answer(query, {}, nullptr, limit); }
+
+HttpAnswer http_ask(const HttpQuery& query, const std::string& json, size_t limit) {
+  return whole_answer(query, {"Content-Type: application/json", "Expect:"}, &json, limit);
 }
 
 void fetch_file(const FileFetch& fetch) {

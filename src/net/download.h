@@ -25,6 +25,7 @@ struct HttpQuery {
   std::vector<std::string> headers;  // "Name: value"
   std::string bearer;                // for the url's own host; never follows a redirect to another
   RetryPolicy retry;
+  std::chrono::seconds quiet{30};    // without a byte, after which a transfer counts as broken
 };
 
 struct HttpAnswer {
@@ -44,6 +45,9 @@ struct FetchError : Error {
 
 // A small document. Throws FetchError for anything but 200, Error (interrupted) after Ctrl-C.
 HttpAnswer http_get(const HttpQuery& query, size_t limit = 16 << 20);
+
+// The answer to a JSON document that is posted, under the same rules; no redirects are followed.
+HttpAnswer http_ask(const HttpQuery& query, const std::string& json, size_t limit = 16 << 20);
 
 struct FileFetch {
   HttpQuery query;

@@ -107,17 +107,23 @@ ChatScores judge_chat(const std::shared_ptr<const Llama>& model, const ChatPromp
   return scores;
 }
 
-ChatScores judge_first_line(const std::vector<Conversation>& conversations, const ChatJudging& judging) {
+ChatScores score_answers(std::vector<std::string> said, const std::vector<Conversation>& conversations) {
   ChatScores scores;
+  scores.said = std::move(said);
+  compare(scores, conversations);
+  return scores;
+}
+
+ChatScores judge_first_line(const std::vector<Conversation>& conversations, const ChatJudging& judging) {
+  std::vector<std::string> said;
   for (size_t i = 0; i < std::min(judging.generate, conversations.size()); ++i) {
     const auto& messages = conversations[i].messages;
     size_t at = last_answer(conversations[i]) - 1;
     while (at > 0 && messages[at].role != "user") --at;
     const std::string& asked = messages[at].content;
-    scores.said.push_back(asked.substr(0, asked.find('\n')));
+    said.push_back(asked.substr(0, asked.find('\n')));
   }
-  compare(scores, conversations);
-  return scores;
+  return score_answers(std::move(said), conversations);
 }
 
 nlohmann::json scores_json(const ChatScores& s) {

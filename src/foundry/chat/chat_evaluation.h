@@ -39,6 +39,9 @@ std::vector<GenerationResult> answer_all(Engine& engine, std::span<const Generat
 ChatScores judge_chat(const std::shared_ptr<const Llama>& model, const ChatPrompt& prompt, const std::shared_ptr<const Tokenizer>& tokenizer,
                       const std::vector<Conversation>& conversations, const ChatSamples& samples, const ChatJudging& judging, ThreadTeam& team);
 
+// Of answers that were given somehow to the first conversations: what is counted by words.
+ChatScores score_answers(std::vector<std::string> said, const std::vector<Conversation>& conversations);
+
 // The plain baseline: the first line of what was asked, said back.
 ChatScores judge_first_line(const std::vector<Conversation>& conversations, const ChatJudging& judging);
 

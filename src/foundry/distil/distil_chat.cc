@@ -6,11 +6,9 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "core/blob.h"
 #include "core/error.h"
-#include "core/files.h"
-#include "core/progress.h"
 #include "core/sha256.h"
 #include "foundry/build.h"
 #include "foundry/chat/chat_build.h"
@@ -31,7 +29,6 @@ using nlohmann::json;
 using Say = std::function<void(const std::string&)>;
 
 constexpr int64_t kCacheTokens = 1024, kDecoded = 48;
-constexpr size_t kAsked = 64;  // answers between two looks at the disk
 
 struct Teacher {
   ChatAi ai;
@@ -87,56 +84,6 @@ json judged(const ChatScores& scores, const std::shared_ptr<const Llama>& model,
   return out;
 }
 
-// Conversations whose last answer is the teacher's own. Answers are kept beside the output, one JSON line each.
-std::vector<Conversation> taught_by_text(const Teacher& teacher, std::vector<Conversation> conversations, int64_t max_tokens, const std::filesystem::path& cache, ThreadTeam& team) {
-  EngineOptions options;
-  options.cache_bytes = int64_t{1} << 28;
-  Engine engine(teacher.ai.model(), teacher.ai.base->tokenizer, team, options);
-  std::vector<Generation> requests(conversations.size());
-  BlobWriter asked;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    auto messages = conversations[i].messages;
-    messages.pop_back();
-    requests[i].prompt = teacher.ai.prompt->tokens(messages, true);
-    requests[i].limit = std::min(max_tokens, engine.context() - static_cast<int64_t>(requests[i].prompt.size()));
-    requests[i].sampling.temperature = 0;
-    asked.put(requests[i].prompt);
-  }
-  std::vector<std::string> answers;
-  const std::string header = json{{"teacher", teacher.hash}, {"max_tokens", max_tokens}, {"asked", hex(sha256(asked.take()))}}.dump();
-  if (std::filesystem::exists(cache)) {
-    const std::string text = read_file(cache);
-    size_t at = text.find('\n');
-    if (at != std::string::npos && text.substr(0, at) == header)
-      for (++at; at < text.size();) {
-        const size_t end = text.find('\n', at);
-        if (end == std::string::npos) break;
-        const json line = json::parse(text.substr(at, end - at), nullptr, false);
-        if (!line.is_string()) break;
-        answers.push_back(line);
-        at = end + 1;
-      }
-  }
-  auto save = [&] {
-    std::string text = header + "\n";
-    for (const std::string& one : answers) text += json(one).dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    write_file(cache, text);
-  };
-  Progress progress("the teacher answers", requests.size());
-  progress.advance(answers.size());
-  while (answers.size() < requests.size()) {
-    const auto some = std::span(requests).subspan(answers.size(), std::min<size_t>(kAsked, requests.size() - answers.size()));
-    const auto said = answer_all(engine, some, progress);
-    if (!interrupted())
-      for (const GenerationResult& one : said) answers.push_back(one.text);
-    save();
-    if (interrupted()) throw Error(ErrorKind::interrupted, "stopped while the teacher answered", "distil", "run the same command again to go on");
-  }
-  progress.finish();
-  for (size_t i = 0; i < conversations.size(); ++i) conversations[i].messages.back().content = answers[i];
-  return conversations;
-}
-
 std::string gguf_of(const Llama& model, const Tokenizer& tokenizer, const std::string& name, ElementType type) {
   GgufWriter out;
   out.set("general.name", GgufValue::text(name));
@@ -152,7 +99,16 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   ThreadTeam& team = default_team();
   const StudentSize size = parse_student_size(plan.student);
   const auto encoders = encoders_of(recipe);  // what is missing here is missed before the training
-  Teacher teacher = open_teacher(plan.teacher);
+  const bool remote = is_remote(plan.teacher), other = remote || (!plan.cut_from.empty() && plan.cut_from != plan.teacher);
+  if (remote && plan.cut_from.empty()) throw Error(ErrorKind::usage, "a student of a teacher behind an address is cut from a model here", "--cut-from", "name one: --cut-from smollm2-135m-instruct");
+  if (other && plan.on != "text") throw Error(ErrorKind::usage, "only its texts can be learnt from a teacher that the student is not cut from", "--on", "give --on text");
+  std::unique_ptr<TextTeacher> speaker;
+  if (remote) {
+    RemoteTeacher at = plan.remote;
+    at.url = plan.teacher;
+    speaker = remote_teacher(at);
+  }
+  Teacher teacher = open_teacher(other ? plan.cut_from : plan.teacher);  // what the student is cut from
   const Tokenizer& whole = *teacher.ai.base->tokenizer;
   const LlamaConfig& large = teacher.ai.base->model->config();
   ChatSplit split = read_chat_split(recipe);
@@ -165,17 +121,39 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   auto first = split.test[0].messages;
   first.pop_back();
   json report = {{"kind", "chat"}, {"name", recipe.name}, {"purpose", recipe.purpose}};
-  const ChatScores teacher_scores = judge_chat(teacher.ai.model(), *teacher.ai.prompt, teacher.ai.base->tokenizer, split.test, test, judging, team);
-  report["teacher"] = judged(teacher_scores, teacher.ai.model(), teacher.ai.base->tokenizer, teacher.ai.prompt->tokens(first, true), teacher.bytes,
-                             teacher.ai.lora ? teacher.ai.lora->parameters() : 0, team);
-  say(fmt::format("teacher   ROUGE-L {:.3f}, perplexity {:.2f}, {:.0f} tokens/s", teacher_scores.rouge_l, teacher_scores.perplexity, report["teacher"]["tokens_per_s"].get<double>()));
+  const auto judge = [&](const Teacher& one, const std::vector<Conversation>& held, const ChatSamples& samples, ChatScores& scores) {
+    scores = judge_chat(one.ai.model(), *one.ai.prompt, one.ai.base->tokenizer, held, samples, judging, team);
+    return judged(scores, one.ai.model(), one.ai.base->tokenizer, one.ai.prompt->tokens(first, true), one.bytes, one.ai.lora ? one.ai.lora->parameters() : 0, team);
+  };
+  std::string taught_by = teacher.hash;
+  ChatScores teacher_scores;
+  if (remote) {
+    std::vector<Conversation> asked(split.test.begin(), split.test.begin() + static_cast<long>(std::min(judging.generate, split.test.size())));
+    std::vector<std::string> said(asked.size());
+    speaker->answer(asked, recipe.chat.max_tokens, [&](size_t i, std::string text) { said[i] = std::move(text); });
+    teacher_scores = score_answers(std::move(said), split.test);
+    report["teacher"] = scores_json(teacher_scores);
+    report["teacher"]["quality"] = teacher_scores.rouge_l;
+    taught_by = speaker->identity();
+    say(fmt::format("teacher   ROUGE-L {:.3f} of {} answers", teacher_scores.rouge_l, teacher_scores.generated));
+  } else {
+    std::optional<Teacher> apart;
+    if (other) apart = open_teacher(plan.teacher);
+    const Teacher& one = apart ? *apart : teacher;
+    std::vector<Conversation> held = split.test;
+    std::vector<std::string> notes;
+    report["teacher"] = judge(one, held, apart ? samples_of(*one.ai.prompt, held, recipe, one.ai.base->model->config().context, notes) : test, teacher_scores);
+    say(fmt::format("teacher   ROUGE-L {:.3f}, perplexity {:.2f}, {:.0f} tokens/s", teacher_scores.rouge_l, teacher_scores.perplexity, report["teacher"]["tokens_per_s"].get<double>()));
+    taught_by = one.hash;
+    if (plan.on == "text") speaker = local_teacher(one.ai, one.hash, team);
+  }
 
   // How large: bytes and speed are turned into parameters by what the type takes and by what decoding reads a token.
   const double each = static_cast<double>(row_bytes(plan.type, 256)) / 256;
   double parameters = size.value;
   if (size.unit == StudentSize::Unit::kBytes) parameters = size.value / each;
   if (size.unit == StudentSize::Unit::kSpeed)
-    parameters = report["teacher"]["tokens_per_s"].get<double>() / size.value * static_cast<double>(teacher.ai.base->model->weight_bytes()) / each;
+    parameters = decode_speed(teacher.ai.model(), teacher.ai.base->tokenizer, teacher.ai.prompt->tokens(first, true), team) / size.value * static_cast<double>(teacher.ai.base->model->weight_bytes()) / each;
   // Of the table, the tokens that the data use, and the first 4,096, which are the commonest of any text.
   TrimmedVocabulary small;
   const bool trims = static_cast<double>(large.vocab * large.width) > 0.25 * parameters;
@@ -211,9 +189,8 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   const std::string stem = out.string();
   std::vector<std::string> dropped;
   std::vector<Conversation> own = split.train;
-  if (plan.on == "text") {
-    own = taught_by_text(teacher, own, recipe.chat.max_tokens, stem + ".answers.jsonl", team);
-  }
+  if (plan.on == "text") own = taught_by_text(*speaker, own, recipe.chat.max_tokens, stem + ".answers.jsonl");
+  speaker.reset();  // and its cache
   std::vector<Conversation> held = split.test;
   ChatSamples student_test = samples_of(*prompt, held, recipe, large.context, dropped);
   TuningPlan tuning;
@@ -242,7 +219,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
         }
       ask_teacher(*teacher.ai.model(), samples.samples, ids, {plan.top_k, trims ? std::span<const int32_t>(small.kept) : std::span<const int32_t>()}, stem + ".teacher", teacher.hash, team);
     }
-    Tuner tuner(model, model->weights(), samples.samples, p, teacher.hash + which + plan.student, team);
+    Tuner tuner(model, model->weights(), samples.samples, p, taught_by + which + plan.student, team);
     const TuningRun run = run_tuning(tuner, p.training.steps, stem + "." + which, 0, fmt::format("train {} ({:.1f}M parameters)", which, static_cast<double>(shape.parameters()) / 1e6), "distil");
     const ChatScores before = judge_chat(model, *prompt, tokenizer, held, student_test, {0, 0}, team);
     bytes = gguf_of(*model, *tokenizer, recipe.name, plan.type);
@@ -257,11 +234,11 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
                     result["tokens_per_s"].get<double>()));
     return result;
   };
-  std::string gguf, other;
+  std::string gguf, alone_gguf;
   ChatScores taught, alone;
   report["student"] = trained("student", own, plan.on == "logits", gguf, taught);
   if (plan.alone) {
-    report["student_alone"] = trained("alone", split.train, false, other, alone);
+    report["student_alone"] = trained("alone", split.train, false, alone_gguf, alone);
     report["gain"] = gain_json(taught, alone);
   }
   report["notes"] = split.notes;
@@ -279,7 +256,10 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   report["guard"] = guard;
   json provenance = provenance_of(recipe, report);
   provenance.erase("base");
-  provenance["teacher"] = plan.teacher, provenance["teacher_sha256"] = teacher.hash;
+  provenance["teacher"] = remote ? shown_url(plan.teacher) : plan.teacher;
+  if (remote) provenance["teacher_model"] = plan.remote.model, provenance["teacher_licence"] = plan.remote.licence;
+  else provenance["teacher_sha256"] = taught_by;
+  if (other) provenance["cut_from"] = plan.cut_from, provenance["cut_from_sha256"] = teacher.hash;
   ChatParts parts;
   parts.model_gguf = std::move(gguf);
   parts.rails = &rails;
@@ -295,6 +275,10 @@ std::string distil_table(const json& report) {
   for (const auto& [key, name] : {std::pair{"teacher", "teacher"}, {"student", "student"}, {"student_alone", "without teacher"}}) {
     if (!report.contains(key)) continue;
     const json& one = report[key];
+    if (!one.contains("bytes")) {  // it is elsewhere
+      table += fmt::format("\n  {:<16}{:>12}{:>9.3f}", name, "-", one["quality"].get<double>());
+      continue;
+    }
     table += fmt::format("\n  {:<16}{:>11.1f}M{:>9.3f}{:>12}{:>10.1f}{:>11.0f}{:>11.0f}", name, one["parameters"].get<double>() / 1e6, one["quality"].get<double>(), one.contains("perplexity") ? fmt::format("{:.2f}", one["perplexity"].get<double>()) : std::string("-"),
                          one["bytes"].get<double>() / 1e6, one["tokens_per_s"].get<double>(), one["memory"].get<double>() / 1e6);
   }
@@ -310,7 +294,7 @@ std::string distil_svg(const json& report) {
   double most_bytes = 1, most_quality = 0.01;
   const std::pair<const char*, const char*> marks[] = {{"teacher", "#444"}, {"student", "#0a7"}, {"student_alone", "#c60"}};
   for (const auto& [key, colour] : marks)
-    if (report.contains(key)) {
+    if (report.contains(key) && report[key].contains("bytes")) {
       most_bytes = std::max(most_bytes, report[key]["bytes"].get<double>());
       most_quality = std::max(most_quality, report[key]["quality"].get<double>());
     }
@@ -326,7 +310,7 @@ std::string distil_svg(const json& report) {
                        most_bytes * 1.1 * i / 4 / 1e6, kLeft - 6, y + 4, most_quality * 1.1 * i / 4);
   }
   for (const auto& [key, colour] : marks) {
-    if (!report.contains(key)) continue;
+    if (!report.contains(key) || !report[key].contains("bytes")) continue;
     const json& one = report[key];
     const double x = kLeft + kWide * one["bytes"].get<double>() / (most_bytes * 1.1), y = kTop + kHigh - kHigh * one["quality"].get<double>() / (most_quality * 1.1);
     svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"5\" fill=\"{}\"/>\n<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{} ({:.1f}M)</text>\n", x, y, colour, x + (x > 300 ? -9 : 9), y - 7, x > 300 ? "end" : "start",
