@@ -352,7 +352,7 @@ def flywheel(visit, shots):
     page.wait_for_selector("#fly-last", timeout=900000)
     page.wait_for_function("() => !document.querySelector('.page-head button.primary').disabled", timeout=900000)
     visit.look("flywheel_turned", shots)
-    expect(where, len(page.locator("#fly-last p").first.inner_text()) > 10, "the turn has no verdict")
+    expect(where, len(page.locator("section:has(> #fly-last) p").first.inner_text()) > 10, "the turn has no verdict")
     page.locator("#fly-history").scroll_into_view_if_needed()
     visit.look("flywheel_history", shots)
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <toml++/toml.h>
 
@@ -209,6 +210,8 @@ void apply(Recipe& recipe, const toml::table& table, const std::string& prefix, 
   }
 }
 
+constexpr std::string_view kSetLine = "# --set ";
+
 void apply_setting(Recipe& recipe, const std::string& setting) {
   const size_t equals = setting.find('=');
   if (equals == std::string::npos || equals == 0) {
@@ -248,9 +251,26 @@ Recipe parse_recipe(std::string_view text, const std::string& where, const std::
   apply(recipe, table, "", where);
   for (const std::string& setting : settings) {
     apply_setting(recipe, setting);
-    recipe.text += fmt::format("{}# --set {}\n", recipe.text.empty() || recipe.text.back() == '\n' ? "" : "\n", setting);
+    std::string line = setting;
+    if (std::any_of(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; })) {  // one line each: as a TOML string, which JSON's is
+      const size_t value = line.find('=') + 1;
+      line = line.substr(0, value) + nlohmann::json(line.substr(value)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    }
+    recipe.text += fmt::format("{}{}{}\n", recipe.text.empty() || recipe.text.back() == '\n' ? "" : "\n", kSetLine, line);
   }
   return recipe;
+}
+
+Recipe packed_recipe(std::string_view text, const std::string& where) {
+  std::vector<std::string> settings;
+  size_t end = text.size();
+  while (end > 0) {  // the last lines, from the end
+    const size_t line = end >= 2 ? text.rfind('\n', end - 2) + 1 : 0;  // npos + 1 is 0
+    if (text[end - 1] != '\n' || !text.substr(line, end - line).starts_with(kSetLine)) break;
+    settings.emplace(settings.begin(), text.substr(line + kSetLine.size(), end - 1 - line - kSetLine.size()));
+    end = line;
+  }
+  return parse_recipe(text.substr(0, end), where, settings);
 }
 
 Recipe read_recipe(const std::filesystem::path& folder_or_file, const std::vector<std::string>& settings) {

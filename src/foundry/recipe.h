@@ -103,6 +103,8 @@ struct Recipe {
 Recipe read_recipe(const std::filesystem::path& folder_or_file, const std::vector<std::string>& settings = {});
 // The same from text; `where` names it in errors.
 Recipe parse_recipe(std::string_view toml, const std::string& where, const std::vector<std::string>& settings = {});
+// recipe.text of an earlier parse, as AIs are packed with it: what was set on the command line counts again.
+Recipe packed_recipe(std::string_view text, const std::string& where);
 
 // Every key a recipe may have, for help and tests.
 std::vector<std::string> recipe_keys();

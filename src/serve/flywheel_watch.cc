@@ -135,7 +135,7 @@ void FlywheelDesk::begin_due_turns() {
       if (!turning_.empty()) return;
       if (now - tried_[one.name] < kBetweenTurns) continue;
     }
-    const Recipe recipe = parse_recipe(one.ai->archive().text("recipe.toml"), "recipe.toml");
+    const Recipe recipe = packed_recipe(one.ai->archive().text("recipe.toml"), "recipe.toml");
     if (!recipe.serve.flywheel) continue;
     const int64_t waiting = folder_->waiting(one.name), last = folder_->last_turn(one.name);
     const bool enough = waiting >= recipe.serve.turn_after;

@@ -50,5 +50,19 @@ TEST(Recipe, SettingsWin) {
   EXPECT_NE(message("", {"nonsense"}).find("KEY=VALUE"), std::string::npos);
 }
 
+TEST(Recipe, WhatWasSetOnTheCommandLineCountsInThePackedFileToo) {
+  const Recipe built = parse_recipe("kind = \"chat\"\n[chat]\nrate = 1e-4\n# --set chat.rate=1 is no setting here\n[serve]\nturn_after = 7", "recipe.toml",
+                                    {"chat.rate=1e-3", "chat.system=be brief,\nand \"kind\"", "serve.flywheel=false", "name=x"});
+  const Recipe packed = packed_recipe(built.text, "recipe.toml");
+  EXPECT_EQ(packed.text, built.text);
+  EXPECT_DOUBLE_EQ(packed.chat.rate, 1e-3);
+  EXPECT_EQ(packed.chat.system, "be brief,\nand \"kind\"");
+  EXPECT_FALSE(packed.serve.flywheel);
+  EXPECT_EQ(packed.serve.turn_after, 7);
+  EXPECT_EQ(packed.name, "x");
+  EXPECT_EQ(packed_recipe("", "recipe.toml").text, "");
+  EXPECT_EQ(packed_recipe("\n", "recipe.toml").text, "\n");
+}
+
 }  // namespace
 }  // namespace ingot

