@@ -111,5 +111,5 @@ export function drawCard(known, rollBack) {
     rollBack ? h("button", {type: "button", onClick: rollBack}, icon("again"), t("card.roll_back")) : null),
     known.report ? [evaluation(report), curves(report), rails(report), signals(report), origin(known),
       (report.notes ?? []).length ? section("card-notes", t("card.notes"), h("ul", {}, report.notes.map((note) => h("li", {}, note)))) : null]
-      : section("card-plain", t("card.plain"), h("p", {class: "note"}, t("card.plain_text")), facts([[t("ais.size"), bytes(known.bytes)], [t("ais.context"), known.context ? t("chat.tokens", {count: number(known.context)}) : ""], [t("ais.since"), date(known.created)], [t("card.converses"), known.converses === undefined ? "" : t(known.converses ? "card.yes" : "card.no")], [t("card.hash"), known.ai ? copied(known.ai) : ""]])));
+      : section("card-plain", t("card.plain"), h("p", {class: "note"}, t("card.plain_text")), facts([[t("ais.memory"), bytes(known.bytes)], [t("ais.context"), known.context ? t("chat.tokens", {count: number(known.context)}) : ""], [t("ais.since"), date(known.created)], [t("card.converses"), known.converses === undefined ? "" : t(known.converses ? "card.yes" : "card.no")], [t("card.hash"), known.ai ? copied(known.ai) : ""]])));
 }

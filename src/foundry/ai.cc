@@ -53,10 +53,10 @@ const ChatAi& Ai::chat() const {
   return chat_;
 }
 
-nlohmann::json Ai::answer(const std::string& text) const {
+nlohmann::json Ai::answer(const std::string& text, std::span<const std::string> earlier) const {
   using nlohmann::json;
   if (!rails_.any() || kind() == "chat") return classify(text);
-  const Verdict verdict = rails_.check(text);
+  const Verdict verdict = rails_.check(text, earlier);
   json result;
   if (verdict.allowed) {
     result = classify(verdict.text);

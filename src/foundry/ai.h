@@ -39,7 +39,7 @@ class Ai {
   // why. classify: label, labels (name, p), abstain. Throws Error (input) for kind "chat", which converses. Thread-safe.
   nlohmann::json classify(const std::string& text) const;
   // The same behind the rails: allowed, rail, reason and score are added, and a text that is stopped gets no names.
-  nlohmann::json answer(const std::string& text) const;
+  nlohmann::json answer(const std::string& text, std::span<const std::string> earlier = {}) const;
 
  private:
   std::shared_ptr<const Archive> archive_;

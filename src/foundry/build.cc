@@ -236,6 +236,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   if (recipe.kind == "chat") return build_chat(recipe, out, say);
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  const auto rail_encoders = encoders_of(recipe);
   SplitData data = read_and_split(recipe);
   for (const std::string& note : data.notes) say("  " + note);
   say(fmt::format("read      {} records to learn from, {} later ones to be judged on, {} rows not used", data.train.size(), data.test.size(),
@@ -257,7 +258,7 @@ json build(const Recipe& recipe, const std::filesystem::path& out, const std::fu
   check_triage_gate(recipe, evaluation);
   say("gate      met");
   json guard;
-  const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, encoders_of(recipe), guard, say);
+  const Rails rails = build_rails(recipe, texts_of(data.train), texts_of(data.test), false, rail_encoders, guard, say);
 
   json report = pack(recipe, model, base, data, rails,
                      {{"evaluation", evaluation},

@@ -123,7 +123,16 @@ void measure_private(const RailSettings& settings, const std::vector<std::string
 
 std::vector<std::shared_ptr<const TextEncoder>> encoders_of(const Recipe& recipe) {
   std::vector<std::shared_ptr<const TextEncoder>> encoders = {WordVectors::shipped()};
-  if (const std::string name = rail_encoder_of(recipe); !name.empty()) encoders.push_back(open_rail_encoder(name));
+  refuse_contradictions(recipe, {}, [](const std::string&) {});
+  settings_of(recipe);
+  const std::string name = rail_encoder_of(recipe);
+  if (name.empty()) return encoders;
+  try {
+    encoders.push_back(open_rail_encoder(name));
+  } catch (const Error& error) {
+    throw Error(error.kind, fmt::format("the topic rail's encoder cannot be read: {}", error.what()), "guard.encoder",
+                fmt::format("write \"auto\", \"embedded\", a pulled encoder (ingot pull {}), or an encoder's folder", kSentenceEncoder));
+  }
   return encoders;
 }
 
@@ -206,7 +215,9 @@ Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, c
   say(line_of("off-topic stopped", stopped, "texts on subjects it never saw"));
   say(line_of("on-topic kept", kept, "held-out texts of its own"));
   say(fmt::format("rail      topic: milliseconds added {:.2f} at the median, {:.2f} at the 99th percentile of {} texts", median, p99, spent.size()));
-  if (!packed.own_subjects().empty()) say(fmt::format("rail      topic: taken for its own subject: {}", fmt::join(packed.own_subjects(), ", ")));
+  if (kept.high() < options.keep)
+    say(fmt::format("rail      topic: it keeps less than guard.topic_keep ({:.0f} %) asks for: these texts are put in words that the ones learnt from are not; give more of them, or guard.examples", 100 * options.keep));
+  if (!packed.own_subjects().empty()) say(fmt::format("rail      topic: taken for its own subject: {} (name in guard.never what it shall decline)", fmt::join(packed.own_subjects(), ", ")));
   std::vector<std::string> spaces;
   for (const auto& encoder : encoders) spaces.push_back(encoder->fingerprint());
   report["topic"].update({{"off_topic_stopped", object_of(stopped)}, {"on_topic_kept", object_of(kept)}, {"ms_added", {{"median", median}, {"p99", p99}}},

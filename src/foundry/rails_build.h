@@ -18,7 +18,8 @@ namespace ingot {
 Rails build_rails(const Recipe& recipe, const std::vector<std::string>& train, const std::vector<std::string>& test, bool learn_all,
                   const std::vector<std::shared_ptr<const TextEncoder>>& encoders, nlohmann::json& report, const std::function<void(const std::string&)>& say);
 
-// The encoders that a recipe asks for: the embedded word vectors, and `guard.encoder` if it names another.
+// The encoders that a recipe asks for: the embedded word vectors, and `guard.encoder` if it names another. To be called before the training: throws
+// Error for what the recipe alone shows to be wrong with its rails.
 std::vector<std::shared_ptr<const TextEncoder>> encoders_of(const Recipe& recipe);
 
 }  // namespace ingot

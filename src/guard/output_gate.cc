@@ -169,9 +169,11 @@ class OutputGate final : public ReleaseGate {
     });
     judge.run(RailKind::topic, [&](RailFinding& finding) {
       if (!rails_->topic()) throw Error(ErrorKind::environment, "the topic rail cannot run", "", "");
-      const double excess = rails_->topic()->excess(context_.question.empty() ? given : context_.question + "\n" + given);
-      finding.score = rails_->topic()->score_of(excess);
-      finding.threshold = rails_->topic()->threshold();
+      const std::string whole = context_.question.empty() ? std::string(given) : context_.question.substr(0, TopicRail::kLongestEncoded) + "\n" + std::string(given);  // it is read again for every sentence
+      const TopicRail& rail = *rails_->topic(whole.size());
+      const double excess = rail.excess(whole);
+      finding.score = rail.score_of(excess);
+      finding.threshold = rail.threshold();
       finding.hit = excess < 0;
       if (finding.hit) finding.reason = "the answer leaves what this AI is for";
     });

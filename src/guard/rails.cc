@@ -170,7 +170,7 @@ void Rails::Judge::settle(RailFinding finding) {
         verdict.allowed = false;
         verdict.rail = name_of(finding.rail);
         verdict.reason = finding.reason;
-        if (!verdict.score) verdict.score = finding.score;
+        verdict.score = finding.score;  // of the rail that it is named with
       }
     }
   }
@@ -190,11 +190,20 @@ void Rails::judge_private(const std::string& text, Verdict& verdict, RailFinding
 }
 
 void Rails::judge_topic(const std::string& text, std::span<const std::string> earlier, Verdict& verdict, RailFinding& finding) const {
-  const TopicRail* rail = topic();
+  size_t before = 0;
+  for (const std::string& one : earlier) before = std::max(before, one.size());
+  const TopicRail* rail = topic(text.size() + before);
   if (!rail) throw Error(ErrorKind::environment, topic_fault_, "", "");
-  verdict.excess = excess_in_conversation(*rail, text, earlier);
-  finding.score = verdict.score = rail->score_of(*verdict.excess);
   finding.threshold = rail->threshold();
+  if (text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) {
+    finding.hit = true;
+    finding.score = 0;
+    finding.reason = "the text is empty";
+    return;
+  }
+  verdict.excess = excess_in_conversation(*rail, text, earlier);
+  finding.score = rail->score_of(*verdict.excess);
+  if (verdict.allowed) verdict.score = finding.score;
   finding.hit = *verdict.excess < 0;
   if (finding.hit) finding.reason = settings_.purpose.empty() ? std::string("this is not what this AI is for") : fmt::format("this is not what this AI is for; it {}", settings_.purpose);
 }

@@ -90,6 +90,9 @@ class Rails {
   bool lacks_encoder() const;
   // The one that judges. Null if the AI has none.
   const TopicRail* topic() const { return uses_plain_ ? &*plain_topic_ : topic_ ? &*topic_ : nullptr; }
+  // The one that judges a text of so many bytes: a sentence encoder would read a long one for minutes, or see its beginning alone, so the
+  // plain rail judges it as a whole.
+  const TopicRail* topic(size_t bytes) const { return plain_topic_ && bytes > TopicRail::kLongestEncoded ? &*plain_topic_ : topic(); }
   const InjectionRail* injection() const { return injection_.get(); }
 
   // The rails that ran at least once. Thread-safe.

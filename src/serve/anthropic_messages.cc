@@ -187,9 +187,9 @@ void messages(Service& service, Call& call) {
   call.answered_by(model.name, model.hash);
   if (!model.engine) {  // a ranking, in words
     if (!model.ai) refuse_field("model", fmt::format("\"{}\" does not converse", model.name));
-    const std::string text = question_of(task.messages, "messages");
-    const auto ranking = ranking_answer(*model.ai, model.name, text, service.subjects());
-    service.flywheel().remember("msg_" + call.id(), model.name, text);
+    const Asked asked = asked_of(task.messages, "messages");
+    const auto ranking = ranking_answer(*model.ai, model.name, asked.last, service.subjects(), asked.earlier);
+    service.flywheel().remember("msg_" + call.id(), model.name, asked.last);
     ChatOutcome outcome;
     if (stopped_by_rails(ranking)) outcome.reason = "content_filter";
     const AnswerPart part{AnswerPart::kContent, in_words(ranking), "", ""};

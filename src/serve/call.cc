@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "serve/refusal.h"
+#include "text/utf8.h"
 
 namespace ingot {
 namespace {
@@ -23,7 +24,7 @@ Json parse_body(const std::string& text) {
       refuse(400, fmt::format("an object of the body has more than {} keys", kMostKeys));
     return true;
   }, false);
-  if (object.is_discarded()) refuse(400, "the body is not JSON", "invalid_json");
+  if (object.is_discarded()) refuse(400, valid_utf8(text) ? "the body is not JSON" : "the body is not UTF-8, so it is no JSON", "invalid_json");
   if (!object.is_object()) refuse(400, "the body must be a JSON object", "invalid_json");
   return object;
 }

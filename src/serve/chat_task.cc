@@ -312,11 +312,6 @@ void check_question(Service& service, ChatTask& task, std::string question, cons
 
 namespace {
 
-struct Asked {
-  std::string last;
-  std::vector<std::string> earlier;  // oldest first
-};
-
 Asked asked_in(const Json& messages) {
   Asked asked;
   for (const Json& message : messages) {
@@ -331,10 +326,10 @@ Asked asked_in(const Json& messages) {
 
 }  // namespace
 
-std::string question_of(const Json& messages, const char* where) {
-  std::string last = asked_in(messages).last;
-  if (last.empty()) refuse_field(where, "no message of the user holds a text");
-  return last;
+Asked asked_of(const Json& messages, const char* where) {
+  Asked asked = asked_in(messages);
+  if (asked.last.empty()) refuse_field(where, "no message of the user holds a text");
+  return asked;
 }
 
 std::shared_ptr<const ServedModel> answering_model(Service& service, std::shared_ptr<const ServedModel> asked, const Json& messages) {

@@ -46,8 +46,12 @@ std::vector<std::string> read_stop(const Json& body, const char* key);
 // Tools and tool_choice in OpenAI's shape, checked.
 void read_tools(const Json& body, ChatTask& task);
 
-// The last thing that the user said; refuses with the name of the body's field where that is nothing.
-std::string question_of(const Json& messages, const char* where);
+struct Asked {
+  std::string last;                  // the last thing that the user said
+  std::vector<std::string> earlier;  // what they said before, oldest first
+};
+// Refuses with the name of the body's field where the user said nothing.
+Asked asked_of(const Json& messages, const char* where);
 // Who answers a conversation: `asked`, or, where the site passes questions on and the topic rail of `asked` stops this one, the AI whose
 // subject it is.
 std::shared_ptr<const ServedModel> answering_model(Service& service, std::shared_ptr<const ServedModel> asked, const Json& messages);

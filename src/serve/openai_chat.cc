@@ -59,11 +59,11 @@ bool wants_usage(const Json& body) {
   return options && options->is_object() && flag_field(*options, "include_usage", false);
 }
 
-void rank(Service& service, Call& call, const ServedModel& model, const std::string& text) {
-  const nlohmann::json result = ranking_answer(*model.ai, model.name, text, service.subjects());
+void rank(Service& service, Call& call, const ServedModel& model, const Asked& asked) {
+  const nlohmann::json result = ranking_answer(*model.ai, model.name, asked.last, service.subjects(), asked.earlier);
   const std::string answer = in_words(result), id = "chatcmpl-" + call.id();
   const char* finish = stopped_by_rails(result) ? "content_filter" : "stop";
-  service.flywheel().remember(id, model.name, text);
+  service.flywheel().remember(id, model.name, asked.last);
   if (flag_field(call.body(), "stream", false)) {
     Chunks chunks(call, model, wants_usage(call.body()));
     call.begin_events();
@@ -144,7 +144,7 @@ void chat(Service& service, Call& call) {
   call.answered_by(model->name, model->hash);
   if (!model->engine) {
     if (!model->ai) refuse_field("model", fmt::format("\"{}\" does not converse", model->name));
-    return rank(service, call, *model, question_of(messages, "messages"));
+    return rank(service, call, *model, asked_of(messages, "messages"));
   }
   ChatTask task;
   task.model = model;

@@ -186,9 +186,9 @@ void responses(Service& service, Call& call) {
   const bool streams = flag_field(body, "stream", false);
   if (!model.engine) {
     if (!model.ai) refuse_field("model", fmt::format("\"{}\" does not converse", model.name));
-    const std::string text = question_of(task.messages, "input");
-    const auto ranking = ranking_answer(*model.ai, model.name, text, service.subjects());
-    service.flywheel().remember("resp_" + call.id(), model.name, text);
+    const Asked asked = asked_of(task.messages, "input");
+    const auto ranking = ranking_answer(*model.ai, model.name, asked.last, service.subjects(), asked.earlier);
+    service.flywheel().remember("resp_" + call.id(), model.name, asked.last);
     Output output(call, response_object(call, body, model, "in_progress"), streams);
     output.add({AnswerPart::kContent, in_words(ranking), "", ""});
     ChatOutcome outcome;

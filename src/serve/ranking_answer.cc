@@ -14,8 +14,8 @@ using nlohmann::json;
 
 bool stopped_by_rails(const json& answer) { return answer.contains("guard") && !answer["guard"]["allowed"].get<bool>(); }
 
-json ranking_answer(const Ai& ai, const std::string& name, const std::string& text, const Subjects& subjects) {
-  json answer = ai.answer(text);
+json ranking_answer(const Ai& ai, const std::string& name, const std::string& text, const Subjects& subjects, std::span<const std::string> earlier) {
+  json answer = ai.answer(text, earlier);
   if (stopped_by_rails(answer) && answer["guard"]["rail"] == "topic")
     if (const std::string other = subjects.other_than(name, text); !other.empty()) answer["guard"]["ask"] = other;
   return answer;

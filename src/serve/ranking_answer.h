@@ -10,8 +10,8 @@ class Ai;
 struct Verdict;
 class Subjects;
 
-// Ai::answer, and of a text that is another AI's subject, which one to ask.
-nlohmann::json ranking_answer(const Ai& ai, const std::string& name, const std::string& text, const Subjects& subjects);
+// Ai::answer with what the same person asked before, and of a text that is another AI's subject, which one to ask.
+nlohmann::json ranking_answer(const Ai& ai, const std::string& name, const std::string& text, const Subjects& subjects, std::span<const std::string> earlier = {});
 bool stopped_by_rails(const nlohmann::json& answer);
 std::string in_words(const nlohmann::json& answer);  // as a person would say it
 

@@ -109,6 +109,14 @@ TEST_F(GuardRoutes, AConversationIsPassedOnWhereTheSiteSaysSo) {
   EXPECT_EQ(ask(passing, "/v1/responses", {{"model", "ships"}, {"input", kTrees}})["model"], "trees");
 }
 
+TEST_F(GuardRoutes, AFollowUpIsJudgedWithItsConversation) {
+  const json alone = {{{"role", "user"}, {"content", "and why?"}}};
+  const json behind = {{{"role", "user"}, {"content", kTrees}}, {{"role", "assistant"}, {"content", "1. prune"}}, {{"role", "user"}, {"content", "and why?"}}};
+  for (const auto& [messages, reason] : {std::pair{alone, "content_filter"}, {behind, "stop"}})
+    EXPECT_EQ(ask("/v1/chat/completions", {{"model", "trees"}, {"messages", messages}})["choices"][0]["finish_reason"], reason) << messages;
+  EXPECT_EQ(ask("/v1/messages", {{"model", "trees"}, {"max_tokens", 16}, {"messages", behind}})["stop_reason"], "end_turn");
+}
+
 TEST_F(GuardRoutes, CheckAndRoute) {
   const json checked = ask("/v1/guard/check", {{"model", "trees"}, {"input", {kTrees, kNobody}}});
   EXPECT_TRUE(checked["data"][0]["allowed"].get<bool>());

@@ -15,7 +15,7 @@ async function list(body) {
       h("header", {}, h("h2", {}, one.shortName), h("span", {class: `pill ${one.loaded || one.kind === "triage" || one.kind === "classify" ? "good" : ""}`}, t(one.loaded || one.kind === "triage" || one.kind === "classify" ? "ais.loaded" : "ais.waits"))),
       h("dl", {class: "facts"},
         h("div", {}, h("dt", {}, t("ais.kind")), h("dd", {}, t(`kind.${one.kind}`))),
-        h("div", {}, h("dt", {}, t("ais.size")), h("dd", {}, one.bytes ? bytes(one.bytes) : "–")),
+        h("div", {}, h("dt", {}, t("ais.memory")), h("dd", {}, one.bytes ? bytes(one.bytes) : "–")),
         more.max_model_len ? h("div", {}, h("dt", {}, t("ais.context")), h("dd", {}, t("chat.tokens", {count: more.max_model_len}))) : null,
         more.created ? h("div", {}, h("dt", {}, t("ais.since")), h("dd", {}, date(more.created))) : null,
         one.hash ? h("div", {}, h("dt", {}, t("card.hash")), h("dd", {}, h("code", {}, one.hash.slice(0, 16)))) : null)));

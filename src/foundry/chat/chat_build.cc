@@ -53,8 +53,8 @@ std::vector<std::string> questions_of(const std::vector<Conversation>& conversat
 }
 
 // The rails judge what is asked; the base plays no part in them.
-Rails rails_of(const Recipe& recipe, const ChatSplit& split, json& guard, const std::function<void(const std::string&)>& say) {
-  return build_rails(recipe, questions_of(split.train), questions_of(split.test), false, encoders_of(recipe), guard, say);
+Rails rails_of(const Recipe& recipe, const ChatSplit& split, const std::vector<std::shared_ptr<const TextEncoder>>& encoders, json& guard, const std::function<void(const std::string&)>& say) {
+  return build_rails(recipe, questions_of(split.train), questions_of(split.test), false, encoders, guard, say);
 }
 
 void check_chat_gate(const Recipe& recipe, const ChatScores& before, const ChatScores& after) {
@@ -171,6 +171,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
   if (recipe.base == "none") throw Error(ErrorKind::recipe, "a chat AI needs a language model", "base", "write base = \"smollm2-135m-instruct\", or the path of a .gguf file");
+  const auto rail_encoders = encoders_of(recipe);
   const auto base = open_shared_base(recipe.base);
   const auto prompt = std::make_shared<ChatPrompt>(base->tokenizer);
   ChatSplit split = read_chat_split(recipe);
@@ -204,7 +205,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   check_chat_gate(recipe, before, after);
   say("gate      met");
   json guard;
-  const Rails rails = rails_of(recipe, split, guard, say);
+  const Rails rails = rails_of(recipe, split, rail_encoders, guard, say);
   json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}, {"evaluation", evaluation}, {"guard", guard}, {"notes", split.notes},
                  {"base", {{"name", base->name}, {"sha256", base->sha256}, {"bytes", base->bytes.size()}, {"packed", recipe.pack_full}}},
                  {"train", {{"conversations", split.train.size()}, {"tokens", train.tokens}, {"answer_tokens", train.scored}, {"steps", plan.training.steps}, {"parameters", lora->parameters()},

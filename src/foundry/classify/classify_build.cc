@@ -158,13 +158,14 @@ void pack_classifier(const Recipe& recipe, const TextClassifier& model, const Ra
 json build_classify(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  const auto rail_encoders = encoders_of(recipe);
   const auto words = WordVectors::shipped();
   const Base base = open_base(recipe.base);
   const std::shared_ptr<const TextEncoder> encoder = base ? join_encoders({words, base.encoder}) : words;
   Labelled data = read_labelled(recipe);
   for (const std::string& note : data.notes) say("  " + note);
   say(fmt::format("read      {} records to learn from, {} held out to be judged on, {} rows not used", data.train.size(), data.test.size(), data.skipped));
-  if (data.train.empty() || data.test.empty()) bad_input("there is no record to judge the AI on", "data.sources", "give more records, or a test source");
+  if (data.train.empty() || data.test.empty()) bad_input(fmt::format("{} records to learn from and {} to judge the AI on are too few", data.train.size(), data.test.size()), "data.sources", "give more of each label, or a test source");
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   const auto train_texts = texts_of(data.train), test_texts = texts_of(data.test);
   const json evaluation = evaluate_classifier(TextClassifier::train(train_texts, labels_of(data.train), encoder, seed), data.test, 0);
@@ -173,7 +174,7 @@ json build_classify(const Recipe& recipe, const std::filesystem::path& out, cons
   json guard;
   // A test source of its own stays unseen; what was held out by chance is learnt from before packing.
   const bool learn_all = recipe.data.test.empty();
-  const Rails rails = build_rails(recipe, train_texts, test_texts, learn_all, encoders_of(recipe), guard, say);
+  const Rails rails = build_rails(recipe, train_texts, test_texts, learn_all, rail_encoders, guard, say);
   std::vector<Record> all = data.train;
   if (learn_all) all.insert(all.end(), data.test.begin(), data.test.end());
   const TextClassifier model = TextClassifier::train(texts_of(all), labels_of(all), encoder, seed);

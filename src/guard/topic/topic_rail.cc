@@ -11,6 +11,7 @@
 #include "guard/rates.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/gemm.h"
+#include "models/word_vectors.h"
 #include "text/normalise.h"
 
 namespace ingot {
@@ -137,7 +138,10 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   for (const auto& encoder : options.encoders) {
     rail.spaces_.push_back({encoder, encoder->fingerprint(), static_cast<size_t>(encoder->width()), {}, {}, {}});
     widths.push_back(rail.spaces_.back().width);
-    texts.vectors.push_back(encoder->encode(all));
+    std::vector<std::string> read = all;
+    if (!dynamic_cast<const WordVectors*>(encoder.get()))
+      for (std::string& text : read) text.resize(std::min(text.size(), kLongestEncoded));
+    texts.vectors.push_back(encoder->encode(read));
     to_grid(texts.vectors.back());
   }
   for (size_t i = 0; i < all.size(); ++i) {
@@ -265,6 +269,13 @@ void TopicRail::judge(const HashedRow& row, std::span<const std::vector<float>> 
   }
 }
 
+// Of a text; words are cheap to the end.
+std::vector<float> encoded(const TextEncoder& encoder, const std::string& text) {
+  if (text.size() <= TopicRail::kLongestEncoded || dynamic_cast<const WordVectors*>(&encoder)) return encoder.encode({&text, 1});
+  const std::string beginning = text.substr(0, TopicRail::kLongestEncoded);
+  return encoder.encode({&beginning, 1});
+}
+
 TopicRail::Evidence TopicRail::evidence(const std::string& text) const {
   std::map<std::string, std::vector<float>> none;
   return evidence(text, none);
@@ -279,7 +290,7 @@ TopicRail::Evidence TopicRail::evidence(const std::string& text, std::map<std::s
       continue;
     }
     if (!space.encoder) throw Error(ErrorKind::environment, "the encoder of the topic rail is missing", space.fingerprint, "pull it, or build again without it");
-    evidence.vectors.push_back(space.encoder->encode({&text, 1}));
+    evidence.vectors.push_back(encoded(*space.encoder, text));
     to_grid(evidence.vectors.back());
     vectors[space.fingerprint] = evidence.vectors.back();
   }

@@ -28,6 +28,7 @@ struct TopicOptions {
 class TopicRail {
  public:
   static constexpr size_t kFewest = 40;  // own texts
+  static constexpr size_t kLongestEncoded = 2048;  // bytes of a text that a sentence encoder reads; the words are read to the end
 
   // own: what the AI is asked; equal texts count once. Throws Error (input) with how many more texts are needed.
   static TopicRail train(std::span<const std::string> own, const Background& background, const TopicOptions& options);
