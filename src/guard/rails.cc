@@ -177,6 +177,20 @@ void Rails::Judge::settle(RailFinding finding) {
   verdict.findings.push_back(std::move(finding));
 }
 
+namespace {
+
+std::string without_private_data(const std::string& text) {
+  std::string out;
+  size_t at = 0;
+  for (const PrivateSpan& span : find_private_data(text)) {
+    out.append(text, at, span.begin - at);
+    at = span.end;
+  }
+  return out.append(text, at, std::string::npos);
+}
+
+}  // namespace
+
 void Rails::judge_private(const std::string& text, Verdict& verdict, RailFinding& finding) const {
   const auto spans = find_private_data(text);
   finding.hit = !spans.empty();
@@ -222,7 +236,9 @@ Verdict Rails::check(const std::string& given, std::span<const std::string> earl
     judge.run(RailKind::injection, [&](RailFinding& finding) { judge_injection(injection_.get(), injection_fault_, given, finding); });
     judge.run(RailKind::language, [&](RailFinding& finding) { judge_language(given, settings_.languages, finding); });
     judge.run(RailKind::repetition, [&](RailFinding& finding) { judge_repetition(given, finding); });
-    judge.run(RailKind::topic, [&](RailFinding& finding) { judge_topic(judge.verdict.text, earlier, judge.verdict, finding); });
+    // A number or a name that was masked says nothing about the subject, and neither does what stands for it.
+    const std::string subject = judge.verdict.text == given ? given : without_private_data(given);
+    judge.run(RailKind::topic, [&](RailFinding& finding) { judge_topic(subject.find_first_not_of(" \t\r\n.,") == std::string::npos ? given : subject, earlier, judge.verdict, finding); });
   }
   judge.verdict.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return std::move(judge.verdict);

@@ -166,6 +166,18 @@ TEST(TopicRail, TooFewTextsAreRefusedWithHowManyMore) {
   }
 }
 
+// What was masked says nothing about the subject, and neither does the word that stands for it.
+TEST(Rails, TheTopicIsJudgedWithoutWhatWasMasked) {
+  RailSettings settings;
+  settings.topic = RailMode::block;
+  settings.private_data = RailMode::mask;
+  const Rails rails(settings, ships_rail());
+  const Verdict masked = rails.check("where is the ferry anna.meier@example.com at the pier");
+  EXPECT_EQ(masked.text, "where is the ferry [e-mail] at the pier");
+  EXPECT_EQ(*masked.score, *rails.check("where is the ferry  at the pier").score);
+  EXPECT_FALSE(rails.check("anna.meier@example.com").allowed);
+}
+
 // The score is that of the rail that is named with it.
 TEST(Rails, TheScoreIsOfTheRailThatStops) {
   RailSettings settings;
