@@ -44,6 +44,16 @@ class Server:
     def memory_mib(self, what="VmRSS"):
         return int(re.search(what + r":\s+(\d+)", open(f"/proc/{self.process.pid}/status").read()).group(1)) // 1024
 
+    def thread_seconds(self):
+        out = {}
+        for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+            try:
+                fields = open(f"/proc/{self.process.pid}/task/{thread}/stat").read().rsplit(")", 1)[1].split()
+            except OSError:  # it has ended
+                continue
+            out[thread] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return out
+
     def __enter__(self):
         return self
 
@@ -136,14 +146,19 @@ def streams_part():
 
 
 def overhead_part(rounds=3, prompt=64, tokens=256, count=16):  # tokens: more than are made while the last prompt is read
-    """Both decode 16 sequences from position 64 on; turn about, so that a busy minute hits both."""
+    """Both decode 16 sequences from position 64 on; turn about, so that a busy minute hits both. And what the service's own threads take of the
+    processor beside the two that compute, which a busy minute does not change."""
     ratios = []
     with Server("m=" + options.model) as server:
         run([Stream(server.port, 10**6)])
         for number in range(rounds):
             bare = json.loads(subprocess.run([options.binary, "bench", options.model, "--prompt", str(prompt), "--decode", str(tokens), "--batch", str(count), "--json"],
                                              capture_output=True, text=True, check=True).stdout)["batch"][0]["tokens_per_s"]
+            before = server.thread_seconds()
             done = run([Stream(server.port, 1000 * number + n, tokens=tokens + 32, words=prompt) for n in range(count)])
+            spent = sorted((t - before.get(thread, 0) for thread, t in server.thread_seconds().items()), reverse=True)
+            computing = os.cpu_count()
+            say(overhead_round=number, cpu_s_computing=sum(spent[:computing]), cpu_s_of_all_others=sum(spent[computing:]), share_of_others=sum(spent[computing:]) / sum(spent))
             assert all(s.good() for s in done)
             begin, end = max(s.times[0] for s in done), min(s.times[tokens] for s in done)  # while all of them decode
             served = sum(sum(begin < t <= end for t in s.times) for s in done) / (end - begin)

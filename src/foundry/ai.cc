@@ -13,6 +13,9 @@
 namespace ingot {
 
 std::shared_ptr<const Ai> Ai::open(const std::filesystem::path& path) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(path, unknown))
+    bad_input("No such file or directory", path.string(), "name an AI's file (NAME.ingot, as ingot build writes it); plain models are for ingot chat, generate and embed");
   auto ai = std::make_shared<Ai>();
   ai->archive_ = Archive::open(path);
   const std::string kind = ai->archive_->kind();

@@ -106,11 +106,21 @@ void Sampler::penalise_repeats(std::span<float> logits) {
   }
 }
 
+namespace {
+
+// Sixteen at a time: one after the other takes 5 % of the time of sixteen streams of a small model.
+std::span<float>::iterator first_largest(std::span<float> logits) {
+  const auto found = std::find(logits.begin(), logits.end(), cpu::row_kernels().largest(logits.data(), static_cast<int64_t>(logits.size())));
+  return found != logits.end() ? found : std::max_element(logits.begin(), logits.end());  // NaN among them
+}
+
+}  // namespace
+
 const std::vector<TokenChance>& Sampler::distribution(std::span<float> logits) {
   const Sampling& o = options_;
   penalise(logits);
   kept_.clear();
-  const auto top = std::max_element(logits.begin(), logits.end());
+  const auto top = first_largest(logits);
   if (o.temperature <= 0 || o.top_k == 1 || !std::isfinite(*top)) {
     kept_.push_back({static_cast<int32_t>(top - logits.begin()), 1});
     return kept_;

@@ -272,10 +272,10 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
 
 std::string distil_table(const json& report) {
   std::string table = fmt::format("  {:<16}{:>12}{:>9}{:>12}{:>10}{:>11}{:>11}", "", "parameters", report["kind"] == "chat" ? "ROUGE-L" : "accuracy", "perplexity", "MB", "tokens/s", "memory MB");
-  for (const auto& [key, name] : {std::pair{"teacher", "teacher"}, {"student", "student"}, {"student_alone", "without teacher"}}) {
+  for (const auto& [key, name] : {std::pair{"words_alone", "words alone"}, {"teacher", "teacher"}, {"student", "student"}, {"student_alone", "without teacher"}}) {
     if (!report.contains(key)) continue;
     const json& one = report[key];
-    if (!one.contains("bytes")) {  // it is elsewhere
+    if (!one.contains("bytes")) {  // it is elsewhere, or has no model
       table += fmt::format("\n  {:<16}{:>12}{:>9.3f}", name, "-", one["quality"].get<double>());
       continue;
     }
@@ -283,8 +283,9 @@ std::string distil_table(const json& report) {
                          one["bytes"].get<double>() / 1e6, one["tokens_per_s"].get<double>(), one["memory"].get<double>() / 1e6);
   }
   if (report.contains("gain")) {
-    const json& g = report["gain"]["rouge_l"];
-    table += fmt::format("\n  the teacher gained it {:+.3f} of ROUGE-L (95 %: {:+.3f} to {:+.3f})", g["mean"].get<double>(), g["low"].get<double>(), g["high"].get<double>());
+    const bool chat = report["gain"].contains("rouge_l");
+    const json& g = report["gain"][chat ? "rouge_l" : "accuracy"];
+    table += fmt::format("\n  the teacher gained it {:+.3f} of {} (95 %: {:+.3f} to {:+.3f})", g["mean"].get<double>(), chat ? "ROUGE-L" : "accuracy", g["low"].get<double>(), g["high"].get<double>());
   }
   return table;
 }

@@ -16,6 +16,7 @@
 #include "foundry/chat/shared_base.h"
 #include "foundry/chat/tuning_run.h"
 #include "foundry/classify/classify_build.h"
+#include "foundry/triage/paired_bootstrap.h"
 #include "kernels/cpu/float_kernels.h"
 #include "models/joined_encoder.h"
 #include "models/word_vectors.h"
@@ -95,10 +96,13 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
 
   const std::vector<std::string> held_texts = labelled_of(data.test).texts;
   json report = {{"kind", "classify"}, {"name", recipe.name}, {"purpose", recipe.purpose}};
+  std::vector<double> hits;  // of who was judged last, in the order of the held-out texts
   auto judged = [&](const Encoder& trunk, const Encoder& uncached, const Tokenizer& tokenizer, const Llama& model, double model_bytes) {
     const TextClassifier classifier = TextClassifier::train(train.texts, train.labels, join_encoders({words, trunk}), seed);
     trunk->encode(held_texts);  // many at a time, so that judging finds them in the cache
     json result = evaluate_classifier(classifier, data.test, 0);
+    hits.clear();
+    for (const Record& record : data.test) hits.push_back(classifier.classify(record.text)[0].name == record.label);
     const auto rest = static_cast<double>(classifier.save().size() + words->bytes().size());
     result["quality"] = result["accuracy"];
     result["parameters"] = model.config().parameters();
@@ -107,6 +111,9 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
     result["tokens_per_s"] = reading_speed(*uncached, tokenizer, data.test);
     return result;
   };
+  // What the joined word vectors know already: without it nobody can tell what a trunk is worth.
+  report["words_alone"] = {{"quality", evaluate_classifier(TextClassifier::train(train.texts, train.labels, words, seed), data.test, 0)["accuracy"]}};
+  say(fmt::format("words     accuracy {:.3f} without any trunk", report["words_alone"]["quality"].get<double>()));
   report["teacher"] = judged(reading.encoder, base_of_bytes(base->bytes, plan.teacher, base->owner).encoder, *base->tokenizer, *base->model, static_cast<double>(base->bytes.size()));
   say(fmt::format("teacher   accuracy {:.3f}, reads {:.0f} tokens/s", report["teacher"]["quality"].get<double>(), report["teacher"]["tokens_per_s"].get<double>()));
   say(features_line(reading, plan.teacher));
@@ -185,7 +192,12 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
   };
   const std::filesystem::path gguf = out.string() + ".student.gguf", other = out.string() + ".alone.gguf";
   report["student"] = trained("student", true, gguf);
-  if (plan.alone) report["student_alone"] = trained("alone", false, other);
+  if (plan.alone) {
+    const std::vector<double> taught = hits;
+    report["student_alone"] = trained("alone", false, other);
+    const PairedDifference d = paired_bootstrap(taught, hits, seed);
+    report["gain"]["accuracy"] = {{"mean", d.mean}, {"low", d.low}, {"high", d.high}};
+  }
   Recipe packed = recipe;
   packed.base = gguf.string();
   report["build"] = build_classify(packed, out, say);
