@@ -84,5 +84,24 @@ TEST(Classify, BuildsAnAiThatKeepsToItsSubject) {
   EXPECT_THROW(build(recipe, folder / "b.ingot", [](const std::string&) {}), Error);
 }
 
+// A base that adds nothing is told, so that nobody carries it for nothing.
+TEST(Classify, SaysWhatTheBaseAdds) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "classify_base";
+  std::filesystem::create_directories(folder);
+  std::ofstream csv(folder / "train.csv");
+  csv << "text,label\n";
+  for (const auto& [text, label] : planted(300, 5)) csv << text << "," << label << "\n";
+  csv.close();
+  Recipe recipe = parse_recipe("name = \"doors\"\nkind = \"classify\"\nbase = \"ingot-base\"\n", "recipe.toml");
+  recipe.data.sources = {"csv:" + (folder / "train.csv").string()};
+  recipe.data.map = "text=text,label=label";
+  std::string said;
+  const auto report = build(recipe, folder / "doors.ingot", [&](const std::string& line) { said += line + "\n"; });
+  const auto& adds = report["evaluation"]["base_adds"];
+  EXPECT_LE(adds["low"].get<double>(), adds["mean"].get<double>());
+  EXPECT_LE(adds["low"].get<double>(), 0);  // the words say it all
+  EXPECT_NE(said.find("no more than chance"), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace ingot

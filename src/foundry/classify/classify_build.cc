@@ -14,6 +14,7 @@
 #include "foundry/base.h"
 #include "foundry/build.h"
 #include "foundry/rails_build.h"
+#include "foundry/triage/paired_bootstrap.h"
 #include "foundry/sources/source.h"
 #include "foundry/triage/evaluation.h"
 #include "models/joined_encoder.h"
@@ -129,6 +130,12 @@ json evaluate_classifier(const TextClassifier& model, std::span<const Record> re
           {"baselines", {{"majority", {{"accuracy", static_cast<double>(most) / n}}}}}};
 }
 
+std::vector<double> hits_of(const TextClassifier& model, std::span<const Record> records) {
+  std::vector<double> hits;
+  for (const Record& record : records) hits.push_back(model.classify(record.text)[0].name == record.label);
+  return hits;
+}
+
 std::string classifier_table(const json& e) {
   return fmt::format("  accuracy {:.1f} %, F1 weighted {:.1f} %, F1 macro {:.1f} %; always the most common label {:.1f} %\n"
                      "  calibration error {:.3f}; answers {:.0f} % and abstains on the rest; {:.0f} % of what it answers is right",
@@ -168,8 +175,17 @@ json build_classify(const Recipe& recipe, const std::filesystem::path& out, cons
   if (data.train.empty() || data.test.empty()) bad_input(fmt::format("{} records to learn from and {} to judge the AI on are too few", data.train.size(), data.test.size()), "data.sources", "give more of each label, or a test source");
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   const auto train_texts = texts_of(data.train), test_texts = texts_of(data.test);
-  const json evaluation = evaluate_classifier(TextClassifier::train(train_texts, labels_of(data.train), encoder, seed), data.test, 0);
+  const TextClassifier judged = TextClassifier::train(train_texts, labels_of(data.train), encoder, seed);
+  json evaluation = evaluate_classifier(judged, data.test, 0);
   say(fmt::format("evaluated on {} texts it never saw, {} labels:\n{}", data.test.size(), evaluation["labels"].get<size_t>(), classifier_table(evaluation)));
+  if (base) {
+    const TextClassifier plain = TextClassifier::train(train_texts, labels_of(data.train), words, seed);
+    const std::vector<double> alone = hits_of(plain, data.test);
+    const PairedDifference d = paired_bootstrap(hits_of(judged, data.test), alone, seed);
+    evaluation["base_adds"] = {{"mean", d.mean}, {"low", d.low}, {"high", d.high}};
+    say(fmt::format("base      {:+.1f} points over the word vectors alone (95 %: {:+.1f} to {:+.1f}){}", 100 * d.mean, 100 * d.low, 100 * d.high,
+                    d.low > 0 ? "" : ": no more than chance, so base = \"none\" makes a smaller and faster AI that is as good"));
+  }
   check_classify_gate(recipe, evaluation);
   json guard;
   // A test source of its own stays unseen; what was held out by chance is learnt from before packing.

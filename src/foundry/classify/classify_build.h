@@ -33,6 +33,8 @@ void pack_classifier(const Recipe& recipe, const TextClassifier& model, const Ra
 
 // accuracy, F1, calibration error, share answered: the object that `ingot evaluate --json` prints for this kind.
 nlohmann::json evaluate_classifier(const TextClassifier& model, std::span<const Record> records, uint64_t skipped);
+// 1 for each record whose label is the first.
+std::vector<double> hits_of(const TextClassifier& model, std::span<const Record> records);
 std::string classifier_table(const nlohmann::json& evaluation);
 
 // The first label is more likely wrong than right.

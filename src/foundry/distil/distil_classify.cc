@@ -101,8 +101,7 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
     const TextClassifier classifier = TextClassifier::train(train.texts, train.labels, join_encoders({words, trunk}), seed);
     trunk->encode(held_texts);  // many at a time, so that judging finds them in the cache
     json result = evaluate_classifier(classifier, data.test, 0);
-    hits.clear();
-    for (const Record& record : data.test) hits.push_back(classifier.classify(record.text)[0].name == record.label);
+    hits = hits_of(classifier, data.test);
     const auto rest = static_cast<double>(classifier.save().size() + words->bytes().size());
     result["quality"] = result["accuracy"];
     result["parameters"] = model.config().parameters();
