@@ -1,8 +1,10 @@
 #include "cli/chat_session.h"
 
 #include <ctime>
+#include <filesystem>
 
 #include "core/error.h"
+#include "formats/archive.h"
 #include "text/written_specials.h"
 
 namespace ingot {
@@ -10,9 +12,15 @@ namespace {
 
 std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? std::string() : std::string(tokenizer.piece(id)); }
 
+LanguageModel plain_model(const std::string& name) {
+  if (std::filesystem::is_regular_file(name) && looks_like_archive(name))
+    bad_input("this is an AI, whose rails a service applies", name, "start ingot serve " + name + " and open its address, or ask /v1/chat/completions");
+  return open_model(name);
+}
+
 }  // namespace
 
-ChatSession::ChatSession(const std::string& model, EngineOptions options) : language_(open_model(model)) {
+ChatSession::ChatSession(const std::string& model, EngineOptions options) : language_(plain_model(model)) {
   const std::string& source = language_.chat_template;
   if (source.empty()) bad_input("this model does not converse: it has no chat template", model, "fetch one that does: ingot pull smollm2-135m-instruct, then ingot chat smollm2-135m-instruct");
   template_ = std::make_unique<ChatTemplate>(source, model + ": chat template");

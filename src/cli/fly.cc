@@ -16,6 +16,7 @@
 #include "core/data_folder.h"
 #include "core/error.h"
 #include "foundry/fly/fly_folder.h"
+#include "foundry/fly/fly_kind.h"
 #include "text/utf8.h"
 
 namespace ingot {
@@ -44,12 +45,28 @@ void bound_time(double minutes) {
   }).detach();
 }
 
+bool sources_are_here(FlyFolder& folder, const std::string& name) {
+  const auto now = folder.versions().served(name);
+  const auto version = now ? folder.versions().find(name, now->number) : std::nullopt;
+  if (!version || version->file.empty()) return true;
+  const Recipe recipe = recipe_as_built(*Ai::open(folder.file_of(*version)));
+  for (const auto* list : {&recipe.data.sources, &recipe.data.test})
+    for (const std::string& source : *list) {
+      const std::filesystem::path path = source.substr(source.find(':') + 1);
+      std::error_code failed;
+      if (path.is_relative() && !std::filesystem::exists(path, failed)) return false;
+    }
+  return true;
+}
+
 // Relative sources are those of the folder that the AI was first served in.
 void enter_folder_of(FlyFolder& folder, const std::string& name) {
   for (const FlyEvent& event : folder.versions().events(name, "given", 1)) {
     const json body = json::parse(event.body, nullptr, false);
     std::error_code failed;
     if (body.is_object() && body.contains("folder")) std::filesystem::current_path(body["folder"].get<std::string>(), failed);
+    // A service that was started elsewhere: what the build read may lie beside the file that it wrote.
+    if (body.is_object() && body.contains("file") && !sources_are_here(folder, name)) std::filesystem::current_path(std::filesystem::path(body["file"].get<std::string>()).parent_path(), failed);
   }
 }
 

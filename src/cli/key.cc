@@ -83,7 +83,7 @@ void add_key(CLI::App& app) {
     return sub;
   };
   CLI::App* make = common(command->add_subcommand("new", "Make a key and print it, this once"), true);
-  make->add_option("--scope", o->scopes, "what it may do: infer (chat, embed, classify), read, feedback, admin; infer and read if none is named")->delimiter(',');
+  make->add_option("--scope", o->scopes, "what it may do: infer (chat, embed, classify), read, feedback, admin; feedback, infer and read if none is named")->delimiter(',');
   make->add_option("--rate", o->rates, "60/min requests, 20000tokens/min; several allowed");
   make->add_option("--quota", o->quotas, "tokens: 1000000/day, 20000000/month; several allowed");
   make->add_option("--priority", o->priority, "higher goes first")->check(CLI::Range(-100, 100));

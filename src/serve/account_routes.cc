@@ -1,8 +1,12 @@
 // What people used and what it cost; for those who run the service.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "serve/call.h"
 #include "serve/keyed_access.h"
 #include "serve/refusal.h"
@@ -64,6 +68,13 @@ void with_key_faults(const Work& work) {
 void new_key(Service& service, Call& call) {
   KeyedAccess& access = accounts(service);
   const Json& body = call.body();
+  // A limit that is misspelt would make a key without one.
+  static const std::vector<std::string> kKnown = {"name", "scopes", "priority", "rate", "quota", "expires"};
+  for (const auto& [field, value] : body.items())
+    if (std::find(kKnown.begin(), kKnown.end(), field) == kKnown.end()) {
+      const std::string near = nearest_name(field, kKnown);
+      refuse_field(field.c_str(), fmt::format("\"{}\" is no field of a key{}", field, near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    }
   with_key_faults([&] {
     ApiKey key;
     key.name = text_field(body, "name");
@@ -78,6 +89,9 @@ void new_key(Service& service, Call& call) {
 
 void revoke_key(Service& service, Call& call) {
   KeyedAccess& access = accounts(service);
+  const auto all = access.keys();
+  if (std::none_of(all.begin(), all.end(), [&](const ApiKey& key) { return key.name == call.parameter(); }))
+    refuse(404, fmt::format("there is no key named \"{}\"", call.parameter().substr(0, 100)), "key_not_found");
   with_key_faults([&] { access.revoke_key(call.parameter()); });
   call.reply({{"object", "key"}, {"name", call.parameter()}, {"state", "revoked"}});
 }

@@ -62,6 +62,14 @@ FlywheelDesk::FlywheelDesk(std::filesystem::path data, FlywheelSite site, ModelR
   watcher_ = std::thread([this] { watch(); });
 }
 
+void FlywheelDesk::took(const std::string& name) {
+  if (!folder_) return;
+  const auto ai = models_.ai(name);
+  const int64_t number = folder_->take(name, *ai);
+  std::lock_guard lock(mutex_);
+  serving_[name] = number;
+}
+
 FlyFolder& FlywheelDesk::folder() const {
   if (!folder_) refuse(409, "nothing is kept here: start with --data DIR");
   return *folder_;

@@ -30,6 +30,10 @@ class FlywheelDesk {
   FlywheelDesk(std::filesystem::path data, FlywheelSite site, ModelRegistry& models, Subjects& subjects);
   ~FlywheelDesk();  // ends a turn under way; nothing of it is lost but its time
 
+  bool keeps() const { return folder_ != nullptr; }
+  // The owner put another file in an AI's place, which is served now: it is a version like any other.
+  void took(const std::string& name);
+
   // The latest answers, so that feedback can cite an id. ai: hash of the version (empty: the one served now); said: its first name.
   void remember(const std::string& id, const std::string& model, const std::string& text, std::string ai = "", const std::string& said = "");
   // The version on trial, if this request is one of its share.

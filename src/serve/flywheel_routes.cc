@@ -33,13 +33,20 @@ void act_on_flywheel(Service& service, Call& call) {
 }
 
 void reload(Service& service, Call& call) {
-  const auto names = service.models().reload();
-  if (!names.empty()) service.subjects().renew(service.models());
-  call.reply({{"replaced", names}});
+  const auto result = service.reload_now();
+  Json failed = Json::array();
+  for (const auto& [name, why] : result.failed) failed.push_back({{"model", name}, {"reason", why}});
+  call.reply({{"replaced", result.replaced}, {"failed", failed}}, failed.empty() ? 200 : 409);
 }
 
 void roll_back_version(Service& service, Call& call) {
   const std::string name = text_field(call.body(), "model", service.models().first());
+  if (!service.flywheel().keeps()) {  // the versions since the start, in memory
+    if (!service.models().roll_back(name)) refuse(409, fmt::format("there is no earlier version of \"{}\" since the start; with --data DIR versions are kept", name));
+    service.subjects().renew(service.models());
+    const auto ai = service.models().ai(name);
+    return call.reply({{"model", name}, {"ai", ai->hash()}});
+  }
   Json report = service.flywheel().act(name, "rollback", {}, "");
   report["model"] = name;
   report["ai"] = report["to"]["hash"];

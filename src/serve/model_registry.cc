@@ -361,7 +361,7 @@ void ModelRegistry::replace(const std::string& name, std::shared_ptr<const Ai> a
   entry.take(std::move(ai), options_.cache_bytes);
 }
 
-std::vector<std::string> ModelRegistry::reload() {
+ModelRegistry::Reloaded ModelRegistry::reload() {
   struct Changed {
     std::string name, hash;
     std::filesystem::path path;
@@ -372,7 +372,7 @@ std::vector<std::string> ModelRegistry::reload() {
     for (const auto& entry : entries_)
       if (entry->ai && !entry->path.empty() && FileStamp::of(entry->path) != entry->stamp) candidates.push_back({entry->name, entry->hash, entry->path});
   }
-  std::vector<std::string> names;
+  Reloaded result;
   for (const Changed& one : candidates) {
     const FileStamp stamp = FileStamp::of(one.path);
     std::shared_ptr<const Ai> ai;
@@ -380,6 +380,7 @@ std::vector<std::string> ModelRegistry::reload() {
       ai = Ai::open(one.path);
     } catch (const Error& error) {
       options_.log(fmt::format("{} stays as it is: {}", one.name, error.what()));
+      result.failed.emplace_back(one.name, error.what());
       continue;
     }
     const bool other = ai->hash() != one.hash;
@@ -388,9 +389,9 @@ std::vector<std::string> ModelRegistry::reload() {
     find(one.name).stamp = stamp;
     if (!other) continue;
     options_.log(fmt::format("{} is replaced by its new version", one.name));
-    names.push_back(one.name);
+    result.replaced.push_back(one.name);
   }
-  return names;
+  return result;
 }
 
 bool ModelRegistry::roll_back(const std::string& name) {

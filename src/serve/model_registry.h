@@ -68,9 +68,12 @@ class ModelRegistry {
 
   // Later requests get the new version, those under way end with the old one. Throws Refusal 404.
   void replace(const std::string& name, std::shared_ptr<const Ai> ai);
-  // Opens anew every AI whose file was replaced (by rename: an open file is mapped) since it was opened; names what changed. A file that
-  // does not open is told to the log, and its old version stays.
-  std::vector<std::string> reload();
+  struct Reloaded {
+    std::vector<std::string> replaced;
+    std::vector<std::pair<std::string, std::string>> failed;  // name, why its file does not open: its old version stays
+  };
+  // Opens anew every AI whose file was replaced (by rename: an open file is mapped) since it was opened.
+  Reloaded reload();
   // Back to the version before the last replace(); false if there is none.
   bool roll_back(const std::string& name);
 

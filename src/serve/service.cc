@@ -89,10 +89,17 @@ void Service::stop() {
 
 void Service::trace_to(const std::string& url, std::function<void(const std::string&)> log) { tracer_ = std::make_unique<Tracer>(url, std::move(log)); }
 
+ModelRegistry::Reloaded Service::reload_now() {
+  auto result = models_->reload();
+  for (const std::string& name : result.replaced) flywheel_.took(name);
+  if (!result.replaced.empty()) subjects_.renew(*models_);
+  return result;
+}
+
 void Service::reload() {
   workers_.run([this] {
     try {
-      if (!models_->reload().empty()) subjects_.renew(*models_);
+      reload_now();
     } catch (const std::exception& error) {
       std::fprintf(stderr, "ingot: the AIs could not be opened anew: %s\n", error.what());
     }

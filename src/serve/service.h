@@ -42,6 +42,7 @@ class Service {
   void handle(const std::shared_ptr<HttpExchange>& exchange);
   // A trace of each request goes to this OpenTelemetry collector. Before the first request; throws what Tracer throws.
   void trace_to(const std::string& url, std::function<void(const std::string&)> log);
+  ModelRegistry::Reloaded reload_now();
   void reload();  // as POST /v1/reload, on a worker; any thread
   // Cancels what is under way and waits for it; call before the server that the exchanges came from ends.
   void stop();

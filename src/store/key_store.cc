@@ -168,7 +168,7 @@ KeyHash KeyStore::hash(std::string_view key) const { return keyed_hash(secret_, 
 std::string KeyStore::create(ApiKey key) {
   if (key.name.empty() || key.name.size() > 100 || std::any_of(key.name.begin(), key.name.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }))
     throw Error(ErrorKind::usage, "\"" + key.name + "\" is not a name", "NAME", "use 1 to 100 characters");
-  if (key.scopes.empty()) key.scopes = {"infer", "read"};
+  if (key.scopes.empty()) key.scopes = {"feedback", "infer", "read"};
   std::string scopes;
   for (const std::string& scope : key.scopes) {
     if (std::find(std::begin(kScopes), std::end(kScopes), scope) == std::end(kScopes)) {

@@ -231,7 +231,7 @@ TEST(ConsoleRoutes, MakeAndRevokeKeys) {
   EXPECT_GT(listed[0]["expires"].get<int64_t>(), 0);
   EXPECT_EQ(ask_page(service, "/v1/models", {{"authorization", "Bearer " + lesser}})->status, 200);
   EXPECT_EQ(make(R"({"name":"more"})", {{"authorization", "Bearer " + lesser}})->status, 403);
-  EXPECT_EQ(ask_page(service, "/v1/keys/nobody", by_boss, "DELETE")->status, 400);
+  EXPECT_EQ(ask_page(service, "/v1/keys/nobody", by_boss, "DELETE")->status, 404);
   EXPECT_EQ(ask_page(service, "/v1/keys/a/b", by_boss, "DELETE")->status, 200);
   EXPECT_EQ(ask_page(service, "/v1/models", {{"authorization", "Bearer " + lesser}})->status, 401);
   std::filesystem::remove_all(folder);

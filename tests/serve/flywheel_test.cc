@@ -56,6 +56,27 @@ class Flywheel : public ::testing::Test {
   int said_ = 0;
 };
 
+// A file that its owner puts in the AI's place is a version like any other: it can be gone back from, and one that does not open is told.
+TEST_F(Flywheel, AReplacedFileIsAVersionToGoBackFrom) {
+  const std::string first = version();
+  const fs::path other = planted_ai(folder_ / "other", more_ + "# another\n");
+  fs::rename(other, file_);
+  EXPECT_EQ(service_->ask("/v1/reload", Json::object())["replaced"], Json({"bugs"}));
+  const std::string second = version();
+  EXPECT_NE(first, second);
+  EXPECT_EQ(service_->ask("/v1/rollback", {{"model", "bugs"}})["ai"], first);
+  EXPECT_EQ(version(), first);
+  EXPECT_TRUE(service_->ask("/v1/reload", Json::object())["replaced"].empty());  // the file is as it was
+  serve();
+  EXPECT_EQ(version(), first);  // what was decided holds after a restart
+  write_file(folder_ / "broken", read_file(file_).substr(0, 50000));
+  fs::rename(folder_ / "broken", file_);
+  const Json failed = service_->ask("/v1/reload", Json::object(), 409);
+  EXPECT_EQ(failed["failed"][0]["model"], "bugs");
+  EXPECT_NE(failed["failed"][0]["reason"].get<std::string>().find("cut off"), std::string::npos) << failed;
+  EXPECT_EQ(version(), first);
+}
+
 TEST_F(Flywheel, TakesEveryShapeAndRefusesTheWrongOnes) {
   const Json answer = service_->ask("/classify", {{"input", "word1x common2x word3x"}});
   const std::string id = answer["id"];

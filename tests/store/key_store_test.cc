@@ -61,7 +61,7 @@ TEST_F(StoreTest, AKeyIsShownOnceAndKeptAsAHash) {
   EXPECT_EQ(list[0].hint, secret.substr(0, 10));
   EXPECT_TRUE(same_hash(list[0].hash, keys.hash(secret)));
   EXPECT_FALSE(same_hash(list[0].hash, keys.hash(secret + "x")));
-  EXPECT_EQ(list[0].scopes, (std::vector<std::string>{"infer", "read"}));
+  EXPECT_EQ(list[0].scopes, (std::vector<std::string>{"feedback", "infer", "read"}));
   // Nowhere on the disk, and nothing there for other users to read.
   for (const auto& entry : fs::directory_iterator(folder_)) {
     EXPECT_EQ(read_file(entry.path()).find(secret.substr(10)), std::string::npos) << entry.path();

@@ -130,13 +130,31 @@ fs::path FlyFolder::adopt(const std::string& name, const Ai& given, int64_t* num
     *number = current ? current->number : known->number;
     return current ? file_of(*current) : from;
   }
+  *number = add_given(name, given, now ? now->number : -1);
+  if (*number < 0) return adopt(name, given, number);  // another service was first
+  return file_of(*versions_.find(name, *number));
+}
+
+int64_t FlyFolder::take(const std::string& name, const Ai& given) {
+  for (;;) {
+    const auto now = versions_.served(name);
+    if (const auto current = now ? versions_.find(name, now->number) : std::nullopt; current && current->hash == given.hash()) return current->number;
+    if (const int64_t number = add_given(name, given, now ? now->number : -1); number >= 0) {
+      clear_old(name);
+      return number;
+    }
+  }
+}
+
+int64_t FlyFolder::add_given(const std::string& name, const Ai& given, int64_t parent) {
+  const fs::path from = given.archive().path();
   fs::create_directories(folder(name) / "versions");
   AiVersion version;
   version.number = versions_.next_number(name);
   version.hash = given.hash();
   version.file = (fs::path(name) / "versions" / fmt::format("{:04}.ingot", version.number)).string();
   version.origin = "given";
-  version.parent = now ? now->number : -1;
+  version.parent = parent;
   version.created = std::time(nullptr);
   version.seen = 0;
   copy_whole(from, file_of(version));
@@ -147,9 +165,7 @@ fs::path FlyFolder::adopt(const std::string& name, const Ai& given, int64_t* num
   event.kind = "given";
   event.number = version.number;
   event.body = json{{"file", fs::absolute(from).string()}, {"folder", fs::current_path().string()}, {"hash", version.hash}}.dump();
-  if (!versions_.add(name, version, now ? now->number : -1, -1, {}, event)) return adopt(name, given, number);  // another service was first
-  *number = version.number;
-  return file_of(version);
+  return versions_.add(name, version, parent, -1, {}, event) ? version.number : -1;
 }
 
 bool FlyFolder::turning(const std::string& name) const {

@@ -35,6 +35,9 @@ class FlyFolder {
   // current version itself. The version goes to *number.
   std::filesystem::path adopt(const std::string& name, const Ai& given, int64_t* number);
 
+  // Makes `given` the version that is served, known or not; its number. For a file that its owner put in another's place.
+  int64_t take(const std::string& name, const Ai& given);
+
   // One turn, in this process. Throws Error (environment) at once if another is under way.
   nlohmann::json run(const std::string& name, const FlyRunOptions& options);
   bool turning(const std::string& name) const;
@@ -55,6 +58,7 @@ class FlyFolder {
 
  private:
   ServedVersion served(const std::string& name);
+  int64_t add_given(const std::string& name, const Ai& given, int64_t parent);  // -1: another version is served by now
   std::filesystem::path folder(const std::string& name) const { return data_ / name; }
   nlohmann::json agreement(const std::string& name, const std::string& hash);
   void clear_old(const std::string& name);
