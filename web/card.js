@@ -24,7 +24,7 @@ function copied(text) {
 function triageFigures(e) {
   const row = (name, one, strong) => ({strong, cells: [name, ...["top1", "top5", "top10", "mrr"].map((key) => (one.engineer ? (key === "mrr" ? number(one.engineer.mrr, 3) : percent(one.engineer[key])) : "–")), one.component ? percent(one.component.top1) : "–"]});
   const rows = [row(t("card.this"), e, true)];
-  if (e.without?.llama) rows.push(row(t("card.without_model"), e.without.llama));
+  if (e.without?.llama && e.without.llama.engineer?.mrr !== e.engineer?.mrr) rows.push(row(t("card.without_model"), e.without.llama));
   for (const name of ["sparse", "last_toucher", "last_toucher_component_given", "majority"]) if (e.baselines?.[name]) rows.push(row(t(`card.baseline.${name}`), e.baselines[name]));
   return table(["", t("card.top", {count: 1}), t("card.top", {count: 5}), t("card.top", {count: 10}), t("card.mrr"), t("card.component")], rows, t("card.evaluation"));
 }
