@@ -95,15 +95,19 @@ export async function page(body) {
     const part = h("input", {type: "text", value: component, list: "known-parts", autocomplete: "off"});
     const said = h("div", {role: "status"});
     const button = h("button", {class: "primary"}, t("triage.send"));
+    let told = "";  // what is kept already: saying it twice adds nothing
     const send = async (event) => {
       event?.preventDefault();
       const right = who.value.trim();
       if (!right) return who.focus();
+      const label = triage ? {engineer: right, ...(part.value.trim() ? {component: part.value.trim()} : {})} : right;
+      if (told === JSON.stringify(label)) return bringIntoView(said);
       button.disabled = true;
       try {
-        const label = triage ? {engineer: right, ...(part.value.trim() ? {component: part.value.trim()} : {})} : right;
         const kept = await post("/v1/feedback", {id: answer.id, label});
         replace(said, notice("good", h("p", {}, t(right === best ? "triage.confirmed" : "triage.corrected", {name: right})), h("p", {class: "note"}, t("triage.record"), " ", h("code", {}, kept.id))));
+        told = JSON.stringify(label);
+        bringIntoView(said);
       } catch (error) {
         replace(said, trouble(error, error.status === 404 ? null : send));
       }
