@@ -86,9 +86,9 @@ void copy_part(const Weight& from, const Weight& to, const std::vector<int64_t>&
 
 }  // namespace
 
-Importance measure_importance(const Llama& model, std::span<const TuningSample> samples, ThreadTeam& team) {
+UnitImportance measure_importance(const Llama& model, std::span<const TuningSample> samples, ThreadTeam& team) {
   const LlamaConfig& m = model.config();
-  Importance out;
+  UnitImportance out;
   out.layer.assign(static_cast<size_t>(m.layers), 0);
   out.group.assign(static_cast<size_t>(m.layers), std::vector<double>(static_cast<size_t>(m.groups)));
   out.channel.assign(static_cast<size_t>(m.layers), std::vector<double>(static_cast<size_t>(m.hidden)));
@@ -140,7 +140,7 @@ Importance measure_importance(const Llama& model, std::span<const TuningSample> 
   return out;
 }
 
-std::shared_ptr<Llama> prune(const Llama& teacher, const Importance& importance, const LlamaConfig& student, std::span<const int32_t> tokens) {
+std::shared_ptr<Llama> prune(const Llama& teacher, const UnitImportance& importance, const LlamaConfig& student, std::span<const int32_t> tokens) {
   const LlamaConfig& t = teacher.config();
   if (teacher.file() && (teacher.file()->text(t.architecture + ".rope.scaling.type", "none") != "none" || teacher.file()->find("rope_freqs.weight")))
     bad_input("the teacher scales its rotary frequencies, which a pruned student would lose", teacher.file()->name(), "choose a teacher without rotary scaling");

@@ -80,7 +80,7 @@ TEST(Prune, CutsWhatDoesNothing) {
     }
   }
   const auto data = samples();
-  const Importance importance = measure_importance(*model, data, team);
+  const UnitImportance importance = measure_importance(*model, data, team);
   EXPECT_LT(importance.layer[1], 1e-6);
   LlamaConfig smaller = tiny();
   smaller.layers = 3, smaller.groups = 1, smaller.heads = 2, smaller.hidden = 64;

@@ -183,7 +183,7 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
                   shape.width, large.width, shape.heads, large.heads, shape.hidden, large.hidden, shape.vocab, large.vocab));
 
   const auto measured = std::span(train.samples).first(std::min<size_t>(32, train.samples.size()));
-  const Importance importance = measure_importance(*teacher.ai.model(), measured, team);
+  const UnitImportance importance = measure_importance(*teacher.ai.model(), measured, team);
 
   const auto prompt = std::make_shared<ChatPrompt>(tokenizer);
   const std::string stem = out.string();

@@ -156,7 +156,7 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
     samples.push_back(std::move(one));
   }
   if (shortened) say(fmt::format("  {} texts teach by their first {} tokens only; the classifier reads all of them", shortened, kLongest));
-  const Importance importance = measure_importance(*base->model, measured, team);
+  const UnitImportance importance = measure_importance(*base->model, measured, team);
 
   auto trained = [&](const char* which, bool taught, const std::filesystem::path& file) {
     auto model = prune(*base->model, importance, shape, trims ? std::span<const int32_t>(small.kept) : std::span<const int32_t>());
