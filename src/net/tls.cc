@@ -28,6 +28,10 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, co
 }
 
 std::shared_ptr<ssl::context> load(const std::filesystem::path& certificate, const std::filesystem::path& key) {
+  for (const auto* file : {&certificate, &key}) {
+    std::error_code unknown;
+    if (!std::filesystem::exists(*file, unknown)) bad_input("No such file or directory", file->string(), "name the PEM files of the certificate and its key; relative paths in site.toml are relative to it");
+  }
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
