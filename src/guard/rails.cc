@@ -236,9 +236,11 @@ Verdict Rails::check(const std::string& given, std::span<const std::string> earl
     judge.run(RailKind::injection, [&](RailFinding& finding) { judge_injection(injection_.get(), injection_fault_, given, finding); });
     judge.run(RailKind::language, [&](RailFinding& finding) { judge_language(given, settings_.languages, finding); });
     judge.run(RailKind::repetition, [&](RailFinding& finding) { judge_repetition(given, finding); });
-    // A number or a name that was masked says nothing about the subject, and neither does what stands for it.
-    const std::string subject = judge.verdict.text == given ? given : without_private_data(given);
-    judge.run(RailKind::topic, [&](RailFinding& finding) { judge_topic(subject.find_first_not_of(" \t\r\n.,") == std::string::npos ? given : subject, earlier, judge.verdict, finding); });
+    judge.run(RailKind::topic, [&](RailFinding& finding) {
+      // A number or a name that was masked says nothing about the subject, and neither does what stands for it.
+      const std::string subject = judge.verdict.text == given ? given : without_private_data(given);
+      judge_topic(subject.find_first_not_of(" \t\r\n.,") == std::string::npos ? given : subject, earlier, judge.verdict, finding);
+    });
   }
   judge.verdict.ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return std::move(judge.verdict);

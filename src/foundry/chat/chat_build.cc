@@ -121,6 +121,14 @@ ChatSamples samples_of(const ChatPrompt& prompt, std::vector<Conversation>& conv
   return samples;
 }
 
+LoraPlan adapter_shape(const Recipe& recipe) {
+  LoraPlan shape;
+  shape.rank = recipe.chat.rank;
+  shape.alpha = recipe.chat.alpha;
+  shape.seed = static_cast<uint64_t>(recipe.train.seed);
+  return shape;
+}
+
 TuningPlan adapter_plan(const Recipe& recipe, size_t samples) {
   TuningPlan plan;
   plan.training.batch = recipe.chat.batch;
@@ -186,11 +194,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   const ChatScores before = judge_chat(base->model, *prompt, base->tokenizer, split.test, test, judging, team);
   say(fmt::format("before    perplexity {:.2f} of {} answer tokens, ROUGE-L {:.3f} of {} answers", before.perplexity, before.tokens, before.rouge_l, before.generated));
 
-  LoraPlan shape;
-  shape.rank = recipe.chat.rank;
-  shape.alpha = recipe.chat.alpha;
-  shape.seed = static_cast<uint64_t>(recipe.train.seed);
-  auto lora = Lora::create(*base->model, shape);
+  auto lora = Lora::create(*base->model, adapter_shape(recipe));
   const TuningPlan plan = adapter_plan(recipe, train.samples.size());
   Tuner tuner(lora->model(), lora->weights(), train.samples, plan, base->sha256 + lora->config_json(base->name), team);
   const std::filesystem::path state = out.string() + ".training";

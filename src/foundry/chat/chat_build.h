@@ -25,7 +25,9 @@ ChatSplit read_chat_split(const Recipe& recipe);
 // Samples of `conversations` with every refusal noted; a conversation that makes no sample is taken out.
 ChatSamples samples_of(const ChatPrompt& prompt, std::vector<Conversation>& conversations, const Recipe& recipe, int64_t context, std::vector<std::string>& notes);
 
-// How an adapter is trained on this many samples.
+// The adapter that a recipe begins with.
+LoraPlan adapter_shape(const Recipe& recipe);
+// How it is trained on this many samples.
 TuningPlan adapter_plan(const Recipe& recipe, size_t samples);
 
 // Reads, judges the base on the held-out part, trains, judges again, gates, packs. A state beside `out` lets an interrupted build go on.

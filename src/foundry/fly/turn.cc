@@ -1,6 +1,7 @@
 #include "foundry/fly/turn.h"
 
 #include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_set>

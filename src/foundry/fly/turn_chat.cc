@@ -119,9 +119,7 @@ json turn_chat(const Ai& champion, TurnInput& input, const std::filesystem::path
   ThreadTeam& team = default_team();
   std::shared_ptr<Lora> lora;
   if (input.rebuild) {  // from the base: what is forgotten is in the champion's adapter
-    LoraPlan shape;
-    shape.rank = recipe.chat.rank, shape.alpha = recipe.chat.alpha, shape.seed = static_cast<uint64_t>(recipe.train.seed);
-    lora = Lora::create(*ai.base->model, shape);
+    lora = Lora::create(*ai.base->model, adapter_shape(recipe));
   } else {
     lora = Lora::read(*ai.base->model, adapter.config_json, adapter.safetensors, champion.archive().path().string() + ": adapter");
   }

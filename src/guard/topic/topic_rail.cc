@@ -108,6 +108,13 @@ double log_odds(std::span<const double> weights, std::span<const float> features
   return z;
 }
 
+// What an encoder makes of texts; a sentence encoder reads their beginnings, words are cheap to the end.
+std::vector<float> encoded(const TextEncoder& encoder, std::vector<std::string> texts) {
+  if (!dynamic_cast<const WordVectors*>(&encoder))
+    for (std::string& text : texts) text.resize(std::min(text.size(), TopicRail::kLongestEncoded));
+  return encoder.encode(texts);
+}
+
 }  // namespace
 
 TopicRail TopicRail::train(std::span<const std::string> own, const Background& background, const TopicOptions& options) {
@@ -138,10 +145,7 @@ TopicRail TopicRail::train(std::span<const std::string> own, const Background& b
   for (const auto& encoder : options.encoders) {
     rail.spaces_.push_back({encoder, encoder->fingerprint(), static_cast<size_t>(encoder->width()), {}, {}, {}});
     widths.push_back(rail.spaces_.back().width);
-    std::vector<std::string> read = all;
-    if (!dynamic_cast<const WordVectors*>(encoder.get()))
-      for (std::string& text : read) text.resize(std::min(text.size(), kLongestEncoded));
-    texts.vectors.push_back(encoder->encode(read));
+    texts.vectors.push_back(encoded(*encoder, all));
     to_grid(texts.vectors.back());
   }
   for (size_t i = 0; i < all.size(); ++i) {
@@ -269,13 +273,6 @@ void TopicRail::judge(const HashedRow& row, std::span<const std::vector<float>> 
   }
 }
 
-// Of a text; words are cheap to the end.
-std::vector<float> encoded(const TextEncoder& encoder, const std::string& text) {
-  if (text.size() <= TopicRail::kLongestEncoded || dynamic_cast<const WordVectors*>(&encoder)) return encoder.encode({&text, 1});
-  const std::string beginning = text.substr(0, TopicRail::kLongestEncoded);
-  return encoder.encode({&beginning, 1});
-}
-
 TopicRail::Evidence TopicRail::evidence(const std::string& text) const {
   std::map<std::string, std::vector<float>> none;
   return evidence(text, none);
@@ -290,7 +287,7 @@ TopicRail::Evidence TopicRail::evidence(const std::string& text, std::map<std::s
       continue;
     }
     if (!space.encoder) throw Error(ErrorKind::environment, "the encoder of the topic rail is missing", space.fingerprint, "pull it, or build again without it");
-    evidence.vectors.push_back(encoded(*space.encoder, text));
+    evidence.vectors.push_back(encoded(*space.encoder, {text}));
     to_grid(evidence.vectors.back());
     vectors[space.fingerprint] = evidence.vectors.back();
   }
