@@ -73,7 +73,7 @@ LOOK = r"""() => {
     const key = `${style.color}|${style.fontSize}|${e.className}`;
     if (ratio < least - 0.02 && !seen.has(key)) { seen.add(key); faults.push(`contrast ${ratio.toFixed(2)}: ${what(e)}`); }
   }
-  const raw = [...document.body.innerText.matchAll(/\b(nav|shell|chat|triage|ais|card|rails|rail|mode|fly|live|keys|cost|kind|scope|sampling|files|trouble|theme)\.[a-z_]+\b(?!\.)/g)].map((m) => m[0]).filter((w) => !/\.(toml|jsonl?|csv|bin|ingot|gguf|svg|txt)$/.test(w));
+  const raw = [...document.body.innerText.matchAll(/\b(nav|shell|chat|triage|ais|card|rails|rail|mode|fly|event|live|keys|cost|kind|scope|sampling|files|trouble|theme)\.[a-z_]+\b(?!\.)/g)].map((m) => m[0]).filter((w) => !/\.(toml|jsonl?|csv|bin|ingot|gguf|svg|txt)$/.test(w));
   if (raw.length) faults.push(`words without a translation: ${raw.join(' ')}`);
   return faults;
 }"""
@@ -403,6 +403,15 @@ def keys(browser, ingot, files, shots, work):
                 page.locator("form button.primary").click()
                 page.wait_for_selector("tbody tr:nth-child(2)")
                 visit.look("keys_two", shots)
+                lesser = Visit(browser, url, size, theme, language, key=page.locator(".secret code").inner_text())
+                lesser.allowed = {401}
+                for place in ("keys", "cost"):
+                    lesser.open(place)
+                    expect("keys", lesser.page.locator("main form, main table").count() == 0 and lesser.page.locator("main h2, main h3, main strong").count() > 0, f"{place} offers a lesser key what it may not do")
+                    lesser.look(f"{place}_lesser", shots)
+                lesser.page.goto(f"{url}/#/nowhere")
+                expect("keys", "no such page" in lesser.page.locator("main h1").inner_text(timeout=5000), "an unknown page shows another")
+                lesser.close()
                 page.get_by_role("button", name="Revoke build bot").click()
                 visit.look("keys_revoke", shots)
                 page.locator("dialog button.danger").click()

@@ -24,7 +24,7 @@ let turn = 0;
 // "#/ais/triage?x=1" -> ["ais", "triage"]
 function address() {
   const [place, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
-  return [kPages.some((page) => page.place === place) ? place : "chat", rest.map(decodeURIComponent).join("/")];
+  return [place || "chat", rest.map(decodeURIComponent).join("/")];
 }
 
 async function show(focus = true) {
@@ -32,12 +32,14 @@ async function show(focus = true) {
   const mine = ++turn;
   leave();
   leave = () => {};
-  document.title = `${t(`nav.${place}`)} · Ingot`;
+  const known = kPages.some((page) => page.place === place);
+  document.title = `${known ? t(`nav.${place}`) : t("shell.no_page")} · Ingot`;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.place === place) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.documentElement.classList.remove("menu-open");
+  if (!known) return replace(main, h("div", {class: "page"}, h("h1", {}, t("shell.no_page")), h("p", {}, h("a", {href: "#/chat"}, t("nav.chat")))));
   replace(main, h("div", {class: "waiting", "aria-label": t("shell.loading")}));
   main.dataset.page = place;
   try {

@@ -45,7 +45,7 @@ void add_cost(CLI::App& app) {
     const auto table = [&](const char* head, const std::vector<CostLine>& lines, bool by_user) {
       fmt::print("\n{:<28} {:>9} {:>12} {:>12} {:>10} {:>7} {:>10} {:>12}\n", head, "requests", "prompt", "generated", "slot s", "share", report.currency, "per million");
       for (const CostLine& line : lines)
-        fmt::print("{:<28} {:>9} {:>12} {:>12} {:>10.1f} {:>6.1f}% {:>10.4f} {:>12.4f}\n", by_user ? line.user : line.model, line.sum.requests, line.sum.prompt_tokens, line.sum.generated_tokens, line.sum.slot_seconds, 100 * line.share, line.dollars,
+        fmt::print("{:<28} {:>9} {:>12} {:>12} {:>10.1f} {:>6.1f}% {:>10.4f} {:>12.4f}\n", by_user ? (line.user == "-" ? "(without a key)" : line.user) : line.ai.empty() ? line.model : fmt::format("{} {}", line.model, line.ai.substr(0, 8)), line.sum.requests, line.sum.prompt_tokens, line.sum.generated_tokens, line.sum.slot_seconds, 100 * line.share, line.dollars,
                    line.sum.tokens() ? line.dollars * 1e6 / static_cast<double>(line.sum.tokens()) : 0.0);
     };
     table("user", report.users, true);

@@ -100,9 +100,10 @@ std::vector<Finding> findings(const std::filesystem::path& data) {
   const bool writable = access(existing.c_str(), W_OK) == 0;
   out.push_back({"data folder", writable ? "good" : "missing", writable ? fmt::format("{}, {:.0f} GB free", data.string(), static_cast<double>(free_bytes(data)) / 1e9) : fmt::format("{} cannot be written: choose another --data", data.string())});
   const auto models = stored_models(data);
-  bool chat = false;
-  for (const StoredModel& model : models) chat |= model.kind == "chat";
-  out.push_back({"chat model", chat ? "good" : "note", chat ? fmt::format("{} pulled models", models.size()) : "none is here: ingot pull smollm2-135m-instruct (98 MB)"});
+  std::string chat;
+  for (const StoredModel& model : models)
+    if (model.kind == "chat") chat += (chat.empty() ? "" : ", ") + model.name;
+  out.push_back({"chat model", chat.empty() ? "note" : "good", chat.empty() ? "none is here: ingot pull smollm2-135m-instruct (98 MB)" : chat});
   for (const auto& [program, need] : {std::pair{"git", "git: sources"}, {"apt-get", "debs: sources"}}) {
     bool found = false;
     const char* path = std::getenv("PATH");

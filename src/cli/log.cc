@@ -27,6 +27,7 @@ void add_log(CLI::App& app) {
     return std::make_unique<Database>(folder);
   };
   CLI::App* print = command->add_subcommand("print", "One JSON object a line");
+  print->add_flag_callback("--json", [] {}, "as it is without it");
   print->add_option("--since", o->since, "seconds since 1970")->check(CLI::NonNegativeNumber);
   print->add_option("--data", o->data, "data folder; else INGOT_DATA, else $XDG_DATA_HOME/ingot");
   print->callback([o, open] {

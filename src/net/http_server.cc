@@ -54,6 +54,7 @@ struct HttpServer::State {
   std::unique_ptr<TlsCertificate> certificate;  // null: plain HTTP
   std::function<void(const std::string&)> log;
   std::function<void()> hung_up;
+  std::function<void(size_t)> drain_begun;
   bool draining = false;  // network thread only
   uint16_t port = 0;
   bool loopback = false;
@@ -506,6 +507,7 @@ void HttpServer::State::begin_drain() {
   for (auto& connection : idle) connection->close();
   idle.clear();
   if (open.empty()) return io.stop();
+  if (drain_begun) drain_begun(open.size());
   deadline.expires_after(limits.drain_time);
   deadline.async_wait([this](Failure stopped) {
     if (!stopped) io.stop();
@@ -585,7 +587,8 @@ void HttpServer::drain() {
 
 void HttpServer::stop() { state_->io.stop(); }
 
-void HttpServer::drain_on_signals() {
+void HttpServer::drain_on_signals(std::function<void(size_t)> begun) {
+  state_->drain_begun = std::move(begun);
   Failure ignored;
   state_->signals.add(SIGTERM, ignored);
   state_->signals.add(SIGINT, ignored);

@@ -82,7 +82,8 @@ class HttpServer {
   void run();                  // serves until drained or stopped
   void drain();                // any thread: no new connections, requests under way finish, then run() returns
   void stop();                 // any thread: run() returns at once
-  void drain_on_signals();     // SIGTERM and SIGINT drain; a second one stops
+  // SIGTERM and SIGINT drain; a second one stops. begun: told how many connections have answers under way, where there are any.
+  void drain_on_signals(std::function<void(size_t)> begun = {});
   size_t connections() const;  // open now
 
   struct State;  // of the .cc alone

@@ -22,6 +22,7 @@ struct Caller {
   std::string user;  // for fair turns: the key's id, else the address
   int priority = 0;  // higher goes first
   bool limited = false;  // has a limit of tokens: what it generates is taken from it token by token
+  std::vector<std::string> scopes = {"admin"};
 };
 
 // What a request took, told once when it is over.

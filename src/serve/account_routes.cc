@@ -96,12 +96,19 @@ void revoke_key(Service& service, Call& call) {
   call.reply({{"object", "key"}, {"name", call.parameter()}, {"state", "revoked"}});
 }
 
+// Whom a console or a script is for, so that it offers what the key allows.
+void caller(Service&, Call& call) {
+  const Caller& who = call.usage.caller;
+  call.reply({{"object", "caller"}, {"name", who.user}, {"keyed", !who.key.empty()}, {"scopes", who.scopes}});
+}
+
 constexpr std::string_view kNewKey = R"({"type":"object","required":["name"],"properties":{"name":{"type":"string"},"scopes":{"type":"array","items":{"enum":["admin","chat","classify","embed","feedback","infer","read"]}},
   "rate":{"type":"string"},"quota":{"type":"string"},"expires":{"type":"string"},"priority":{"type":"integer","minimum":-100,"maximum":100}}})";
 
 }  // namespace
 
 void add_account_routes(ApiRoutes& routes) {
+  routes.push_back({"GET", "/v1/caller", Scope::kAny, "Who asks here: the key's name (without keys the address) and what it allows.", "", caller, true});
   routes.push_back({"GET", "/v1/cost", Scope::kAdmin, "What the machine cost, per user, per AI and per million tokens; ?days=30, ?format=csv.", "", cost});
   routes.push_back({"GET", "/v1/keys", Scope::kAdmin, "The keys' names, scopes, limits and use today; never the keys.", "", keys});
   routes.push_back({"POST", "/v1/keys", Scope::kAdmin, "Makes a key and says it, this once; rate as 60/min, quota as 1000000/day, expires as 90d.", kNewKey, new_key});

@@ -174,7 +174,7 @@ Decision Authority::within_limits(const ApiKey& key, int64_t now) {
     }
     account.requests.level -= 1;
   }
-  return {200, "", "", 0, {key.id, key.name, key.priority, limited}};
+  return {200, "", "", 0, {key.id, key.name, key.priority, limited, key.scopes}};
 }
 
 Decision Authority::take(const Grant& grant, int64_t tokens) {
@@ -201,7 +201,7 @@ Decision Authority::authorize(std::string_view credential, std::string_view peer
   if (!options_.master_key.empty()) {
     // Hashed first: the comparison then has one length.
     const Digest given = sha256(credential), wanted = sha256(options_.master_key);
-    if (CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0) return {200, "", "", 0, {0, "INGOT_API_KEY", 0, false}};
+    if (CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0) return {200, "", "", 0, {0, "INGOT_API_KEY", 0, false, {"admin"}}};
   }
   const ApiKey* key = find(credential, now);
   if (!key) return refused_key(peer, now, "the key is not one of this service");

@@ -24,6 +24,7 @@ struct Grant {
   std::string key_name;  // empty: none; "INGOT_API_KEY"
   int priority = 0;
   bool limited = false;  // by tokens
+  std::vector<std::string> scopes = {"admin"};  // of the key; everything where none was asked for
 };
 
 struct Decision {

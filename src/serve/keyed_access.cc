@@ -185,12 +185,12 @@ Caller KeyedAccess::admit(const ApiRoute& route, const HttpRequest& request) {
   const Decision decision = authority_->authorize(credential.key, request.peer, scopes_of(route));
   if (!decision.allowed()) throw Refusal{decision.status, decision.message, decision.code, "", decision.retry_after_s};
   const Grant& grant = decision.grant;
-  return {grant.key_id ? std::to_string(grant.key_id) : "", grant.key_name.empty() ? request.peer : grant.key_name, grant.priority, grant.limited};
+  return {grant.key_id ? std::to_string(grant.key_id) : "", grant.key_name.empty() ? request.peer : grant.key_name, grant.priority, grant.limited, grant.scopes};
 }
 
 std::optional<Refusal> KeyedAccess::take(const Caller& caller, int64_t tokens) {
   if (!caller.limited) return std::nullopt;
-  const Decision decision = authority_->take({key_of(caller), caller.user, 0, true}, tokens);
+  const Decision decision = authority_->take({.key_id = key_of(caller), .limited = true}, tokens);
   if (decision.allowed()) return std::nullopt;
   return Refusal{decision.status, decision.message, decision.code, "", decision.retry_after_s};
 }

@@ -129,9 +129,11 @@ ModelRegistry::ModelRegistry(RegistryOptions options) : options_(std::move(optio
 
 void ModelRegistry::insert(std::shared_ptr<Entry> entry) {
   std::lock_guard lock(mutex_);
-  for (const auto& other : entries_)
-    if (other->name == entry->name)
-      throw Error(ErrorKind::usage, fmt::format("two of what is served are named \"{}\"", entry->name), entry->path.string(), "name one otherwise: serve NAME=FILE");
+  for (const auto& other : entries_) {
+    if (other->name != entry->name) continue;
+    if (other->path == entry->path) throw Error(ErrorKind::usage, "this is served already", entry->path.string(), "name it once");
+    throw Error(ErrorKind::usage, fmt::format("two of what is served are named \"{}\"", entry->name), entry->path.string(), "name one otherwise: serve NAME=FILE");
+  }
   entries_.push_back(std::move(entry));
   share_bases();
 }

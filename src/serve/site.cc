@@ -62,6 +62,9 @@ Site parse_site(std::string_view text, const std::string& where, const std::file
     }
     fly->refuse_unknown();
   }
+  for (const std::string& key : document.keys())
+    for (const char* below : {"host", "port", "names", "plaintext", "pass_on"})
+      if (key == below) document.wrong(key, "stands outside its table", "write it below [serve]");
   document.refuse_unknown();
   return site;
 }

@@ -206,6 +206,7 @@ TEST(Site, IsReadAndUnknownKeysAreRefusedWithTheirLine) {
     }
   };
   refused("[serve]\nhost = \"::1\"\nprot = 80\n", "s:3: \"serve.prot\" is not a key here; did you mean \"port\"?");
+  refused("data = \"state\"\nhost = \"::1\"\n", "s:2: \"host\" stands outside its table; write it below [serve]");
   refused("[serve]\nport = 70000\n", "s:2");
   refused("[tls]\ncertificate = \"c\"\n", "\"tls.key\" is missing");
   refused("[cost]\nprice_per_hour = -1\n", "outside");

@@ -90,7 +90,7 @@ TEST_F(KeyedAccessTest, WithoutAnyKeyItDoesNotStartOffLoopback) {
 }
 
 TEST_F(KeyedAccessTest, RecordsUseCostAndWordsBehindTheService) {
-  const std::string admin = key("admin", {"admin"}), ann = key("ann", {}, {.requests_per_minute = 2});
+  const std::string admin = key("admin", {"admin"}), ann = key("ann", {}, {.requests_per_minute = 2}), cas = key("cas", {"chat"});
   Site site;
   site.price_per_hour = 3600;
   site.log_requests = true;
@@ -113,6 +113,12 @@ TEST_F(KeyedAccessTest, RecordsUseCostAndWordsBehindTheService) {
   EXPECT_EQ(third->status, 429);
   EXPECT_EQ(json::parse(third->body)["error"]["code"], "rate_limit_exceeded");
   EXPECT_THAT(third->headers, testing::Contains(testing::Pair("Retry-After", testing::Not("0"))));
+
+  const json whole = json::parse(ask(request("GET", "/v1/caller", admin))->body), lesser = json::parse(ask(request("GET", "/v1/caller", cas))->body);
+  EXPECT_EQ(whole["name"], "admin");
+  EXPECT_EQ(whole["scopes"], json::array({"admin"}));
+  EXPECT_EQ(lesser["scopes"], json::array({"chat"}));
+  EXPECT_THAT(ask(request("POST", "/v1/completions", admin, "{\"model\": \"ingot-base\",\n \"prompt\": 'a'}"))->body, HasSubstr("the body is not JSON: line 2, column 12"));
 
   const json cost = json::parse(ask(request("GET", "/v1/cost", admin))->body);
   ASSERT_EQ(cost["users"].size(), 1u) << cost;

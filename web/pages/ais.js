@@ -1,5 +1,5 @@
 // The AIs that are served, and the report card of each.
-import {card, get, post} from "../api.js";
+import {card, get, may, post} from "../api.js";
 import {h, icon, replace} from "../dom.js";
 import {confirmed, empty, notice, trouble} from "../notices.js";
 import {bytes, date, t} from "../words.js";
@@ -34,7 +34,7 @@ async function one(body, name) {
       replace(said, trouble(error));
     }
   };
-  body.append(h("a", {class: "back", href: "#/ais"}, icon("back"), t("nav.ais")), said, drawCard(known, known.versions > 1 ? back : null));
+  body.append(h("a", {class: "back", href: "#/ais"}, icon("back"), t("nav.ais")), said, drawCard(known, known.versions > 1 && await may("admin") ? back : null));
 }
 
 export async function page(body, name) {

@@ -1,5 +1,5 @@
 // What came in, what was kept and why not the rest, champion against challenger, every version and the way back.
-import {get, models, post} from "../api.js";
+import {get, may, models, post} from "../api.js";
 import {h, icon, replace, select} from "../dom.js";
 import {keep, kept} from "../keep.js";
 import {confirmed, empty, notice, trouble} from "../notices.js";
@@ -43,7 +43,7 @@ export async function page(body) {
   const all = (await models()).filter((one) => ["triage", "classify", "chat"].includes(one.kind));
   const head = (more) => h("header", {class: "page-head"}, h("div", {}, h("h1", {}, t("nav.flywheel")), h("p", {class: "lead"}, t("fly.lead"))), more);
   if (!all.length) return body.append(head(null), empty(t("fly.none"), t("fly.none_text")));
-  const names = all.map((one) => one.id);
+  const names = all.map((one) => one.id), kinds = Object.fromEntries(all.map((one) => [one.id, one.kind])), admin = await may("admin");
   const picker = select(names.map((one) => [one, one]), names.includes(kept("fly.model")) ? kept("fly.model") : names[0], {"aria-label": t("triage.ai"), onChange: () => {
     keep("fly.model", picker.value);
     replace(said);
@@ -51,11 +51,12 @@ export async function page(body) {
   }});
   const out = h("div", {class: "results", "aria-live": "polite"}), said = h("div", {role: "status"});
   let timer = 0, ended = false, expecting = 0;  // a turn that has begun may take a moment to show
+  let newest = "", before;                      // of the history; before: as it was when a turn was asked for
 
   async function act(action, more, good) {
     try {
       const answer = await post(`/v1/fly/${encodeURIComponent(picker.value)}`, {action, ...more});
-      if (action === "turn") expecting = performance.now() + 5000;
+      if (action === "turn") expecting = performance.now() + 5000, before = newest;
       replace(said, good ? notice("good", h("p", {}, good(answer))) : null);
     } catch (error) {
       replace(said, trouble(error));
@@ -65,7 +66,7 @@ export async function page(body) {
 
   function held(state) {
     const list = (state.left_out ?? []).filter((one) => one.held);
-    if (!list.length) return null;
+    if (!list.length || !admin) return null;
     const ids = list.map((one) => one.id);
     const decide = (action, some) => act(action, {ids: some}, () => t(`fly.${action}ed`, {count: some.length}));
     return section("fly-held", t("fly.held"), h("p", {class: "note"}, t("fly.held_note")),
@@ -77,21 +78,26 @@ export async function page(body) {
   function draw(state) {
     const dropped = Object.values(state.dropped ?? {}).reduce((a, b) => a + b, 0), holding = Object.values(state.held ?? {}).reduce((a, b) => a + b, 0);
     const last = state.last_turn;
-    if (state.turning) replace(said);
-    turn.disabled = state.turning;
-    back.disabled = state.versions.length < 2;
+    const failed = state.history?.[0]?.kind === "failed" && !state.turning;
+    newest = JSON.stringify(state.history?.[0] ?? "");
+    if (state.turning || (before !== undefined && newest !== before)) {
+      replace(said);
+      before = undefined;
+    }
+    turn.disabled = state.turning || !admin;
+    back.disabled = state.versions.length < 2 || !admin;
     replace(out, state.turning ? notice("warn", h("p", {}, t("fly.turning"))) : null,
       h("div", {class: "tiles"}, tile(t("fly.collected"), number(state.collected)), tile(t("fly.waiting"), number(state.waiting)), tile(t("fly.kept"), number(state.kept ?? 0)), tile(t("fly.dropped"), number(dropped)), tile(t("fly.held_count"), number(holding))),
       last ? section("fly-last", t("fly.last"), h("p", {}, last.verdict), last.cost ? h("p", {class: "note"}, t("fly.cost", {time: span(last.cost.seconds), cpu: span(last.cost.cpu_seconds), memory: bytes(last.cost.peak_mib * 1048576)})) : null,
-        h("div", {class: "columns narrow"}, reasons(t("fly.dropped"), state.dropped, dropped), reasons(t("fly.held_count"), state.held, holding))) : empty(t("fly.quiet"), t("fly.quiet_text")),
-      state.history?.[0]?.kind === "failed" ? notice("bad", h("p", {}, state.history[0].report?.verdict)) : null,
+        h("div", {class: "columns narrow"}, reasons(t("fly.dropped"), state.dropped, dropped), reasons(t("fly.held_count"), state.held, holding))) : state.turning || failed ? null : empty(t("fly.quiet"), t(kinds[picker.value] === "chat" ? "fly.quiet_chat" : "fly.quiet_text")),
+      failed ? notice("bad", h("p", {}, state.history[0].report?.verdict)) : null,
       state.candidate ? section("fly-trial", t("fly.trial"), h("p", {}, t("fly.trial_text", {version: state.candidate.version, share: percent(state.candidate.share, 0)})),
         state.candidate.beside ? h("p", {class: "note"}, t("fly.beside", {asked: number(state.candidate.beside.asked), same: number(state.candidate.beside.same)})) : null,
-        h("div", {class: "row"}, h("button", {type: "button", class: "primary", onClick: () => act("promote")}, t("fly.promote")), h("button", {type: "button", onClick: () => act("withdraw")}, t("fly.withdraw")))) : null,
+        admin ? h("div", {class: "row"}, h("button", {type: "button", class: "primary", onClick: () => act("promote")}, t("fly.promote")), h("button", {type: "button", onClick: () => act("withdraw")}, t("fly.withdraw"))) : null) : null,
       judged(last), held(state),
       section("fly-versions", t("fly.versions"), table([t("fly.version"), t("card.hash"), t("fly.origin"), t("fly.made"), t("fly.agreement"), ""], [...state.versions].reverse().map((one) => ({strong: one.version === state.champion?.version,
         cells: [number(one.version), short(one.hash), one.origin, date(one.created), agreement(one.agreement), one.version === state.champion?.version ? t("fly.champion") : one.file ? "" : t("fly.gone")]})), t("fly.versions"))),
-      state.history?.length ? section("fly-history", t("fly.history"), table([t("fly.when"), t("fly.what"), t("fly.version"), t("fly.words")], state.history.map((one) => ({cells: [date(one.time), one.kind, one.version >= 0 ? number(one.version) : "", one.report?.verdict ?? one.report?.reason ?? one.report?.why ?? ""]})), t("fly.history"))) : null);
+      state.history?.length ? section("fly-history", t("fly.history"), table([t("fly.when"), t("fly.what"), t("fly.version"), t("fly.words")], state.history.map((one) => ({cells: [date(one.time), t(`event.${one.kind}`), one.version >= 0 ? number(one.version) : "", one.report?.verdict ?? one.report?.reason ?? one.report?.why ?? ""]})), t("fly.history"))) : null);
   }
 
   async function refresh() {
@@ -110,7 +116,7 @@ export async function page(body) {
   const back = h("button", {type: "button", onClick: async () => {
     if (await confirmed(t("card.roll_back"), t("card.roll_back_text", {name: picker.value}), t("card.roll_back"))) await act("rollback", {}, (report) => t("card.rolled_back", {hash: report.to?.hash?.slice(0, 16) ?? ""}));
   }}, icon("back"), t("card.roll_back"));
-  body.append(head(h("div", {class: "row"}, names.length > 1 ? picker : null, turn, back)), said, out);
+  body.append(head(h("div", {class: "row"}, names.length > 1 ? picker : null, admin ? [turn, back] : h("p", {class: "note"}, t("fly.admin")))), said, out);
   await refresh();
   return () => {
     ended = true;

@@ -1,5 +1,5 @@
 // Who may call, how much of it they used today; make a key, revoke one.
-import {get, post, remove} from "../api.js";
+import {get, may, post, remove} from "../api.js";
 import {copyText, field, h, icon, replace} from "../dom.js";
 import {confirmed, empty, notice, trouble} from "../notices.js";
 import {day, number, t} from "../words.js";
@@ -25,6 +25,8 @@ function today(key) {
 }
 
 export async function page(body) {
+  const head = h("header", {class: "page-head"}, h("div", {}, h("h1", {}, t("nav.keys")), h("p", {class: "lead"}, t("keys.lead"))));
+  if (!await may("admin")) return body.append(head, empty(t("shell.admin"), t("shell.admin_text")));
   const list = h("div"), made = h("div", {role: "status"});
   let first = false;
 
@@ -79,7 +81,7 @@ export async function page(body) {
   }}, warning, h("div", {class: "columns narrow"}, field(t("keys.name"), name, t("keys.name_note")), field(t("keys.rate"), rate, t("keys.empty_none")), field(t("keys.quota"), quota, t("keys.empty_none")), field(t("keys.days"), days, t("keys.empty_never")), field(t("keys.priority"), priority, t("keys.priority_note"))),
   h("fieldset", {}, h("legend", {}, t("keys.scopes")), h("div", {class: "checks"}, kScopes.map((scope) => h("label", {title: t(`scope.${scope}`)}, boxes[scope], h("span", {}, scope, " ", h("small", {}, t(`scope.${scope}`))))))), h("div", {class: "row end"}, h("button", {class: "primary"}, icon("add"), t("keys.make"))));
 
-  body.append(h("header", {class: "page-head"}, h("div", {}, h("h1", {}, t("nav.keys")), h("p", {class: "lead"}, t("keys.lead")))), h("section", {class: "card", "aria-label": t("nav.keys")}, list),
+  body.append(head, h("section", {class: "card", "aria-label": t("nav.keys")}, list),
     h("section", {class: "card", "aria-labelledby": "new-key"}, h("h2", {id: "new-key"}, t("keys.new")), form, made));
   await refresh();
 }
