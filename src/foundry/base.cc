@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/files.h"
 #include "core/sha256.h"
 #include "models/llama/llama.h"
@@ -13,7 +15,7 @@ namespace ingot {
 Base base_of_bytes(std::span<const std::byte> gguf, const std::string& name, std::shared_ptr<const void> owner) {
   auto file = Gguf::parse(gguf, name, std::move(owner));
   auto model = Llama::load(file);
-  return {make_llama_encoder(model, Tokenizer::from_gguf(*file), hex(sha256(gguf))), nullptr, gguf};
+  return {make_llama_encoder(model, Tokenizer::from_gguf(*file), hex(sha256(gguf)), Pooling::kMean, std::clamp<int64_t>(static_cast<int64_t>(file->number(kKeptBackKey, 0)), 0, 1000)), nullptr, gguf};
 }
 
 std::string features_line(const Base& base, const std::string& name) {

@@ -17,6 +17,8 @@ class CachedEncoder : public TextEncoder {
 
   int width() const override { return inner_->width(); }
   std::string fingerprint() const override { return inner_->fingerprint(); }
+  std::vector<int> parts() const override { return inner_->parts(); }
+  bool tuned_on(const std::string& text) const override { return inner_->tuned_on(text); }
   std::vector<float> encode(std::span<const std::string> texts, std::vector<int>* windows = nullptr) const override;
 
   struct Used {

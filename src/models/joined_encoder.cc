@@ -12,6 +12,15 @@ class JoinedEncoder : public TextEncoder {
     for (const auto& part : parts_) width_ += part->width();
   }
   int width() const override { return width_; }
+  std::vector<int> parts() const override {
+    std::vector<int> all;
+    for (const auto& part : parts_)
+      for (int width : part->parts()) all.push_back(width);
+    return all;
+  }
+  bool tuned_on(const std::string& text) const override {
+    return std::any_of(parts_.begin(), parts_.end(), [&](const auto& part) { return part->tuned_on(text); });
+  }
   std::string fingerprint() const override {
     std::string all = "joined";
     for (const auto& part : parts_) all += " " + part->fingerprint();

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -9,6 +10,7 @@
 #include "foundry/ai.h"
 #include "foundry/build.h"
 #include "foundry/classify/classify_build.h"
+#include "models/joined_encoder.h"
 #include "models/word_vectors.h"
 
 namespace ingot {
@@ -54,6 +56,43 @@ TEST(Classify, LearnsSavesAndLoads) {
       EXPECT_THROW(TextClassifier::load(std::as_bytes(std::span(bytes.data(), cut)), encoder), Error);
     }
   }
+}
+
+// Knows the label of every text that it was tuned on, and nothing of any other.
+class TunedEncoder : public TextEncoder {
+ public:
+  TunedEncoder(std::span<const std::string> texts, std::span<const std::string> labels, bool tells) : tells_(tells) {
+    for (size_t i = 0; i < texts.size(); ++i) labels_[texts[i]] = labels[i];
+  }
+  int width() const override { return 3; }
+  std::string fingerprint() const override { return "tuned"; }
+  bool tuned_on(const std::string& text) const override { return tells_ && learnt(text); }
+  std::vector<float> encode(std::span<const std::string> texts, std::vector<int>* = nullptr) const override {
+    std::vector<float> rows(texts.size() * 3, 0.f);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const size_t some = texts[i].size() % 3;
+      const auto known = labels_.find(texts[i]);
+      rows[i * 3 + (known == labels_.end() || !learnt(texts[i]) ? some : known->second == "open" ? 0 : known->second == "close" ? 1 : 2)] = 1;
+    }
+    return rows;
+  }
+
+ private:
+  bool learnt(const std::string& text) const { return !tells_ || text.back() != 'r'; }  // three of the six places are kept back
+  bool tells_;
+  std::map<std::string, std::string> labels_;
+};
+
+TEST(Classify, AnEncoderThatWasTunedOnTheTextsIsWeighedByThoseItWasNot) {
+  std::vector<std::string> texts, labels;
+  for (const auto& [text, label] : planted(600, 1)) texts.push_back(text), labels.push_back(texts.size() % 7 ? label : "paint");  // some are wrong
+  size_t right[2] = {};
+  for (bool tells : {false, true}) {
+    const TextClassifier model = TextClassifier::train(texts, labels, join_encoders({WordVectors::shipped(), std::make_shared<TunedEncoder>(texts, labels, tells)}), 1);
+    for (const auto& [text, label] : planted(200, 2)) right[tells] += model.classify(text + " again")[0].name == label;
+  }
+  EXPECT_GE(right[1], 196u);
+  EXPECT_LT(right[0], 180u);  // what it pretends to know would have been believed
 }
 
 TEST(Classify, BuildsAnAiThatKeepsToItsSubject) {

@@ -5,10 +5,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <tuple>
 
 #include "core/error.h"
 #include "foundry/ai.h"
 #include "foundry/distil/distil_chat.h"
+#include "foundry/distil/distil_labels.h"
 #include "net/http_server.h"
 #include "tiny_chat_base.h"
 
@@ -85,6 +87,38 @@ TEST_F(Distil, LogitsTeachAndTheReportIsWhole) {
   EXPECT_EQ(ai->kind(), "chat");
   EXPECT_TRUE(ai->archive().has("model.gguf"));
   EXPECT_FALSE(provenance().contains("cut_from"));
+}
+
+// A small trunk for a classifier and for bugs: judged beside the words alone, packed where it is, and named in the table.
+TEST_F(Distil, ASmallTrunkReadsForWhatSortsTexts) {
+  const char* verbs[2][3] = {{"open", "unlock", "widen"}, {"paint", "varnish", "polish"}};
+  std::ofstream texts(folder_ / "texts.jsonl"), bugs(folder_ / "bugs.jsonl");
+  for (int i = 0; i < 240; ++i) {
+    const int which = (i * 7 + i / 3) % 2;
+    const std::string text = std::string(verbs[which][i % 3]) + " the green stone number " + std::to_string(i) + " of the sea";
+    texts << json{{"text", text}, {"label", which ? "paint" : "open"}}.dump() << "\n";
+    bugs << json{{"id", i}, {"text", text}, {"engineer", which ? "ann" : "bob"}, {"component", which ? "walls" : "doors"}, {"time", "2024-01-0" + std::to_string(1 + i / 40)}}.dump() << "\n";
+  }
+  texts.close();
+  bugs.close();
+  plan_.steps = 20;
+  for (const auto& [kind, source, measure] : {std::tuple{"classify", "texts.jsonl", "accuracy"}, {"triage", "bugs.jsonl", "top-1"}}) {
+    SCOPED_TRACE(kind);
+    Recipe recipe = parse_recipe(std::string("kind = \"") + kind + "\"\n[guard]\ntopic = \"off\"\n[gate]\n", "test");
+    recipe.name = "small";
+    recipe.data.sources = {"jsonl:" + (folder_ / source).string()};
+    const fs::path out = folder_ / (std::string(kind) + ".ingot");
+    json report = distil_labels(recipe, plan_, out, [](const std::string&) {});
+    EXPECT_EQ(report["measure"], measure);
+    EXPECT_GT(report["student"]["quality"].get<double>(), 0.9);
+    EXPECT_LE(report["student"]["parameters"].get<int64_t>(), 18'000);
+    for (const char* key : {"words_alone", "student_alone"}) EXPECT_TRUE(report[key].contains("quality")) << key;
+    EXPECT_TRUE(report["gain"][measure].contains("low"));
+    price_distilled(report, 3.6);
+    EXPECT_NEAR(report["student"]["cost_per_million_tokens"].get<double>() * report["student"]["tokens_per_s"].get<double>(), 1000, 1e-6);
+    EXPECT_NE(distil_table(report).find("cost a million"), std::string::npos);
+    EXPECT_EQ(Ai::open(out)->kind(), kind);
+  }
 }
 
 TEST_F(Distil, ATeacherBehindAnAddressIsAskedInBoundsAndGoesOn) {

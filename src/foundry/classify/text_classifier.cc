@@ -11,8 +11,9 @@
 namespace ingot {
 namespace {
 
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;  // 1: one part whatever it is made of
 constexpr int kFolds = 4;
+constexpr size_t kFewestCases = 100;  // that were kept back from tuning, to weigh by
 constexpr float kSparseCost = 2, kDenseCost = 4;
 
 SparseRow dense_row(std::span<const float> vector) {
@@ -46,33 +47,47 @@ void TextClassifier::learn(std::span<const HashedRow> rows, std::span<const floa
   for (uint32_t i : chosen) places_.insert(places_.end(), rows[i].ids.begin(), rows[i].ids.end());
   std::sort(places_.begin(), places_.end());
   places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
-  std::vector<SparseRow> sparse, dense;
+  std::vector<SparseRow> given;
   std::vector<int> right;
   for (uint32_t i : chosen) {
-    sparse.push_back(known(rows[i]));
-    if (width_) dense.push_back(dense_row(vectors.subspan(i * width_, width_)));
+    given.push_back(known(rows[i]));
     right.push_back(labels[i]);
   }
-  sparse_ = LinearClassifier::train(sparse, right, classes, places_.size(), kSparseCost, seed);
-  if (!width_) return;
-  dense_ = LinearClassifier::train(dense, right, classes, width_, kDenseCost, seed);
-  centre_ = LinearClassifier::centroids(dense, right, classes, width_);
+  sparse_ = LinearClassifier::train(given, right, classes, places_.size(), kSparseCost, seed);
+  for (Part& part : parts_) {
+    given.clear();
+    for (uint32_t i : chosen) given.push_back(dense_row(vectors.subspan(i * width_ + part.from, part.width)));
+    part.linear = LinearClassifier::train(given, right, classes, part.width, kDenseCost, seed);
+    part.centre = LinearClassifier::centroids(given, right, classes, part.width);
+  }
 }
 
 std::vector<float> TextClassifier::features(const HashedRow& row, std::span<const float> vector) const {
-  const size_t classes = names_.size();
-  std::vector<float> result(classes * kSignals), margins(classes, 0.f);
-  sparse_.score(known(row), margins);
-  for (size_t c = 0; c < classes; ++c) result[c * kSignals] = margins[c];
-  if (!width_) return result;
-  const SparseRow dense = dense_row(vector);
-  const LinearClassifier* parts[] = {&dense_, &centre_};
-  for (size_t part = 0; part < 2; ++part) {
+  const size_t classes = names_.size(), all = signals();
+  std::vector<float> result(classes * all), margins(classes);
+  size_t signal = 0;
+  const auto add = [&](const LinearClassifier& by, const SparseRow& given, float scale) {
     std::fill(margins.begin(), margins.end(), 0.f);
-    parts[part]->score(dense, margins);
-    for (size_t c = 0; c < classes; ++c) result[c * kSignals + 1 + part] = margins[c] * (part == 1 ? 4 : 1);
+    by.score(given, margins);
+    for (size_t c = 0; c < classes; ++c) result[c * all + signal] = margins[c] * scale;
+    ++signal;
+  };
+  add(sparse_, known(row), 1);
+  for (const Part& part : parts_) {
+    const SparseRow given = dense_row(vector.subspan(part.from, part.width));
+    add(part.linear, given, 1);
+    add(part.centre, given, 4);
   }
   return result;
+}
+
+void TextClassifier::set_parts(std::span<const int> widths) {
+  parts_.clear();
+  width_ = 0;
+  for (int width : widths) {
+    parts_.push_back({width_, static_cast<size_t>(width), {}, {}});
+    width_ += static_cast<size_t>(width);
+  }
 }
 
 TextClassifier TextClassifier::train(std::span<const std::string> texts, std::span<const std::string> labels, std::shared_ptr<const TextEncoder> encoder, uint64_t seed) {
@@ -84,11 +99,11 @@ TextClassifier TextClassifier::train(std::span<const std::string> texts, std::sp
   model.encoder_ = std::move(encoder);
   std::vector<float> vectors;
   if (model.encoder_) {
-    model.width_ = static_cast<size_t>(model.encoder_->width());
+    model.set_parts(model.encoder_->parts());
     model.fingerprint_ = model.encoder_->fingerprint();
     vectors = model.encoder_->encode(texts);
   }
-  model.weights_.assign(kSignals, 1.f);
+  model.weights_.assign(model.signals(), 1.f);
   std::vector<HashedRow> rows;
   std::vector<int> right;
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -103,13 +118,19 @@ TextClassifier TextClassifier::train(std::span<const std::string> texts, std::sp
     // Spread every label over the folds, so that each fold has seen it.
     std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return right[a] < right[b]; });
     std::vector<FusionCase> cases;
+    std::vector<bool> weighs(texts.size(), true);
+    if (model.encoder_) {
+      for (size_t i = 0; i < texts.size(); ++i) weighs[i] = !model.encoder_->tuned_on(texts[i]);
+      if (static_cast<size_t>(std::count(weighs.begin(), weighs.end(), true)) < kFewestCases) weighs.assign(texts.size(), true);
+    }
     for (size_t fold = 0; fold < kFolds; ++fold) {
       std::vector<uint32_t> seen, asked;
       for (size_t i = 0; i < order.size(); ++i) (i % kFolds == fold ? asked : seen).push_back(order[i]);
       model.learn(rows, vectors, right, seen, seed);
-      for (uint32_t i : asked) cases.push_back({model.features(rows[i], std::span<const float>(vectors).subspan(i * model.width_, model.width_)), right[i]});
+      for (uint32_t i : asked)
+        if (weighs[i]) cases.push_back({model.features(rows[i], std::span<const float>(vectors).subspan(i * model.width_, model.width_)), right[i]});
     }
-    model.weights_ = fit_fusion(cases, kSignals, std::vector<bool>{true, model.width_ > 0, model.width_ > 0});
+    model.weights_ = fit_fusion(cases, model.signals(), std::vector<bool>(model.signals(), true));
   }
   std::sort(order.begin(), order.end());
   model.learn(rows, vectors, right, order, seed);
@@ -131,13 +152,15 @@ std::string TextClassifier::save() const {
   out.put(kFormat);
   out.put(names_);
   out.put(places_);
-  out.put<uint64_t>(width_);
+  std::vector<uint32_t> widths;
+  for (const Part& part : parts_) widths.push_back(static_cast<uint32_t>(part.width));
+  out.put(widths);
   out.put(std::string_view(fingerprint_));
   out.put(weights_);
   sparse_.save(out);
-  if (width_) {
-    dense_.save(out);
-    centre_.save(out);
+  for (const Part& part : parts_) {
+    part.linear.save(out);
+    part.centre.save(out);
   }
   return out.take();
 }
@@ -145,22 +168,33 @@ std::string TextClassifier::save() const {
 TextClassifier TextClassifier::load(std::span<const std::byte> bytes, std::shared_ptr<const TextEncoder> encoder) {
   BlobReader in(bytes, "classify.bin");
   TextClassifier model;
-  in.require(in.get<uint32_t>() == kFormat);
+  const uint32_t format = in.get<uint32_t>();
+  in.require(format >= 1 && format <= kFormat);
   model.names_ = in.texts();
   model.places_ = in.vector<uint32_t>();
-  model.width_ = in.get<uint64_t>();
+  std::vector<uint32_t> widths;
+  if (format == 1) {
+    if (const uint64_t width = in.get<uint64_t>()) widths.push_back(static_cast<uint32_t>(std::min<uint64_t>(width, 65537)));
+  } else {
+    widths = in.vector<uint32_t>();
+  }
+  in.require(widths.size() <= 16 && std::all_of(widths.begin(), widths.end(), [](uint32_t width) { return width > 0 && width <= 65536; }));
+  model.set_parts(std::vector<int>(widths.begin(), widths.end()));
   model.fingerprint_ = in.text();
   model.weights_ = in.vector<float>();
   const size_t classes = model.names_.size();
   in.require(classes > 0 && std::is_sorted(model.names_.begin(), model.names_.end()) && std::is_sorted(model.places_.begin(), model.places_.end()));
-  in.require(model.weights_.size() == kSignals && model.width_ <= 65536);
+  in.require(model.weights_.size() == (format == 1 ? 3 : model.signals()));
+  model.weights_.resize(model.signals());  // of the first format without an encoder: those of no signal
   model.sparse_ = LinearClassifier::load(in);
   in.require(size_t(model.sparse_.classes()) == classes && model.sparse_.features() == model.places_.size());
-  if (model.width_) {
-    for (LinearClassifier* part : {&model.dense_, &model.centre_}) {
-      *part = LinearClassifier::load(in);
-      in.require(size_t(part->classes()) == classes && part->features() == model.width_);
+  for (Part& part : model.parts_) {
+    for (LinearClassifier* one : {&part.linear, &part.centre}) {
+      *one = LinearClassifier::load(in);
+      in.require(size_t(one->classes()) == classes && one->features() == part.width);
     }
+  }
+  if (model.width_) {
     if (!encoder || encoder->fingerprint() != model.fingerprint_) {
       throw Error(ErrorKind::environment, "the text encoder that this AI was built with is missing", model.fingerprint_, "pull it, or build again without it");
     }

@@ -1,5 +1,5 @@
-// Which label a text has: one-vs-rest linear models over n-grams and sentence vectors and the nearest known text, weighed on
-// cross-validated cases, as calibrated probabilities.
+// Which label a text has: one-vs-rest linear models over n-grams and over each of the encoder's vectors, and the nearest known texts,
+// weighed on cross-validated cases, as calibrated probabilities.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ struct LabelChance {
 
 class TextClassifier {
  public:
-  // texts and labels of equal length, at least one label. encoder may be null: n-grams alone.
+  // texts and labels of equal length, at least one label. encoder may be null: n-grams alone. Texts that it was tuned on do not weigh.
   static TextClassifier train(std::span<const std::string> texts, std::span<const std::string> labels, std::shared_ptr<const TextEncoder> encoder, uint64_t seed);
 
   std::vector<LabelChance> classify(const std::string& text) const;  // every label, best first; probabilities sum to one
@@ -34,15 +34,21 @@ class TextClassifier {
   static TextClassifier load(std::span<const std::byte> bytes, std::shared_ptr<const TextEncoder> encoder);
 
  private:
-  static constexpr size_t kSignals = 3;
+  struct Part {  // one of the vectors that stand side by side in an encoder's row
+    size_t from = 0, width = 0;
+    LinearClassifier linear, centre;
+  };
+  size_t signals() const { return 1 + 2 * parts_.size(); }
+  void set_parts(std::span<const int> widths);
   SparseRow known(const HashedRow& row) const;
   void learn(std::span<const HashedRow> rows, std::span<const float> vectors, std::span<const int> labels, std::span<const uint32_t> chosen, uint64_t seed);
-  std::vector<float> features(const HashedRow& row, std::span<const float> vector) const;  // (labels, kSignals)
+  std::vector<float> features(const HashedRow& row, std::span<const float> vector) const;  // (labels, signals())
 
   std::vector<std::string> names_;
   std::vector<uint32_t> places_;   // hashed places that occur in training, ascending; their ranks are the sparse features
-  LinearClassifier sparse_, dense_, centre_;
-  std::vector<float> weights_;     // (kSignals)
+  LinearClassifier sparse_;
+  std::vector<Part> parts_;
+  std::vector<float> weights_;     // (signals())
   size_t width_ = 0;
   std::string fingerprint_;
   std::shared_ptr<const TextEncoder> encoder_;

@@ -270,23 +270,36 @@ json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesy
   return report;
 }
 
+void price_distilled(json& report, double price_per_hour) {
+  report["price_per_hour"] = price_per_hour;
+  for (const char* key : {"teacher", "student", "student_alone"})
+    if (report.contains(key) && report[key].contains("tokens_per_s")) report[key]["cost_per_million_tokens"] = price_per_hour / 3600 * 1e6 / std::max(report[key]["tokens_per_s"].get<double>(), 1e-9);
+}
+
 std::string distil_table(const json& report) {
-  std::string table = fmt::format("  {:<16}{:>12}{:>9}{:>12}{:>10}{:>11}{:>11}", "", "parameters", report["kind"] == "chat" ? "ROUGE-L" : "accuracy", "perplexity", "MB", "tokens/s", "memory MB");
+  const std::string measure = report.value("measure", "ROUGE-L");
+  const double whole = report["teacher"]["quality"], price = report.value("price_per_hour", 0.0);
+  const auto kept = [&](double quality) { return whole > 0 ? fmt::format("{:.0f} %", 100 * quality / whole) : std::string("-"); };
+  std::string table = fmt::format("  {:<16}{:>12}{:>9}{:>7}{:>12}{:>10}{:>11}{:>11}", "", "parameters", measure, "kept", "perplexity", "MB", "tokens/s", "memory MB");
+  if (price > 0) table += fmt::format("{:>15}", "cost a million");
   for (const auto& [key, name] : {std::pair{"words_alone", "words alone"}, {"teacher", "teacher"}, {"student", "student"}, {"student_alone", "without teacher"}}) {
     if (!report.contains(key)) continue;
     const json& one = report[key];
     if (!one.contains("bytes")) {  // it is elsewhere, or has no model
-      table += fmt::format("\n  {:<16}{:>12}{:>9.3f}", name, "-", one["quality"].get<double>());
+      table += fmt::format("\n  {:<16}{:>12}{:>9.3f}{:>7}", name, "-", one["quality"].get<double>(), kept(one["quality"]));
       continue;
     }
-    table += fmt::format("\n  {:<16}{:>11.1f}M{:>9.3f}{:>12}{:>10.1f}{:>11.0f}{:>11.0f}", name, one["parameters"].get<double>() / 1e6, one["quality"].get<double>(), one.contains("perplexity") ? fmt::format("{:.2f}", one["perplexity"].get<double>()) : std::string("-"),
+    table += fmt::format("\n  {:<16}{:>11.1f}M{:>9.3f}{:>7}{:>12}{:>10.1f}{:>11.0f}{:>11.0f}", name, one["parameters"].get<double>() / 1e6, one["quality"].get<double>(), kept(one["quality"]), one.contains("perplexity") ? fmt::format("{:.2f}", one["perplexity"].get<double>()) : std::string("-"),
                          one["bytes"].get<double>() / 1e6, one["tokens_per_s"].get<double>(), one["memory"].get<double>() / 1e6);
+    if (price > 0) table += fmt::format("{:>15.3f}", one["cost_per_million_tokens"].get<double>());
   }
-  if (report.contains("gain")) {
-    const bool chat = report["gain"].contains("rouge_l");
-    const json& g = report["gain"][chat ? "rouge_l" : "accuracy"];
-    table += fmt::format("\n  the teacher gained it {:+.3f} of {} (95 %: {:+.3f} to {:+.3f})", g["mean"].get<double>(), chat ? "ROUGE-L" : "accuracy", g["low"].get<double>(), g["high"].get<double>());
-  }
+  const auto gained = [&](const char* key, const char* who) {
+    if (!report.contains(key)) return;
+    const json& g = report[key].contains("mean") ? report[key] : report[key].contains(measure) ? report[key][measure] : report[key]["rouge_l"];
+    table += fmt::format("\n  {} gained it {:+.3f} of {} (95 %: {:+.3f} to {:+.3f})", who, g["mean"].get<double>(), measure, g["low"].get<double>(), g["high"].get<double>());
+  };
+  gained("gain", "the teacher");
+  gained("gain_over_words", "over the words alone, its reading");
   return table;
 }
 
@@ -304,7 +317,7 @@ std::string distil_svg(const json& report) {
                                 "<path d=\"M{0} {1}V{2}H{3}\" fill=\"none\" stroke=\"#888\"/>\n"
                                 "<text x=\"{4}\" y=\"300\" text-anchor=\"middle\">MB on disk</text>\n"
                                 "<text x=\"16\" y=\"{5}\" transform=\"rotate(-90 16 {5})\" text-anchor=\"middle\">{6}</text>\n",
-                                kLeft, kTop, kTop + kHigh, kLeft + kWide, kLeft + kWide / 2, kTop + kHigh / 2, report["kind"] == "chat" ? "ROUGE-L" : "accuracy");
+                                kLeft, kTop, kTop + kHigh, kLeft + kWide, kLeft + kWide / 2, kTop + kHigh / 2, report.value("measure", "ROUGE-L"));
   for (int i = 0; i <= 4; ++i) {
     const double x = kLeft + kWide * i / 4, y = kTop + kHigh - kHigh * i / 4;
     svg += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"middle\" fill=\"#555\">{:.0f}</text>\n<text x=\"{:.0f}\" y=\"{:.0f}\" text-anchor=\"end\" fill=\"#555\">{:.2f}</text>\n", x, kTop + kHigh + 16,

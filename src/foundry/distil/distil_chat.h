@@ -31,6 +31,9 @@ struct DistilPlan {
 // go on. Throws Error for a teacher without chat template, a size that cannot be, data that do not fit.
 nlohmann::json distil_chat(const Recipe& recipe, const DistilPlan& plan, const std::filesystem::path& out, const std::function<void(const std::string&)>& say);
 
+// Adds what a million tokens cost, one request at a time, on this machine at that price an hour.
+void price_distilled(nlohmann::json& report, double price_per_hour);
+
 std::string distil_table(const nlohmann::json& report);
 std::string distil_svg(const nlohmann::json& report);  // quality against size
 

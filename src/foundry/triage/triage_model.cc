@@ -28,9 +28,11 @@ int TriageModel::find(const Head& head, const std::string& name) const {
 // better. Words are taken from the whole text.
 constexpr size_t kRead = 1024;  // bytes
 
+std::string TriageModel::beginning(const std::string& text) { return std::string(utf8_prefix(text, kRead)); }
+
 std::vector<float> TriageModel::read(const TextEncoder& encoder, std::span<const std::string> texts) {
   std::vector<std::string> heads;
-  for (const std::string& text : texts) heads.emplace_back(utf8_prefix(text, kRead));
+  for (const std::string& text : texts) heads.push_back(beginning(text));
   return encoder.encode(heads);
 }
 

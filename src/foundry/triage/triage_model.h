@@ -56,6 +56,7 @@ class TriageModel {
   // records: oldest first, each with text and engineer (component may be empty everywhere). At least 50 records and two
   // engineers, else Error (input). The newest third (a sixth of much) is held out once to weigh the signals, then everything learns from all.
   static TriageModel train(std::span<const Record> records, const TriageOptions& options);
+  static size_t weighed_on(size_t records);  // how many of the newest are held out for that
 
   TriageAnswer classify(const std::string& text, size_t most = 10) const;
 
@@ -83,6 +84,7 @@ class TriageModel {
   std::string most_common_component() const;  // empty if there is none
 
   // What the encoder says of the texts' beginnings, (texts, width) row after row.
+  static std::string beginning(const std::string& text);
   static std::vector<float> read(const TextEncoder& encoder, std::span<const std::string> texts);
   void set_encoder(std::shared_ptr<const TextEncoder> encoder) { encoder_ = std::move(encoder); }
   const std::shared_ptr<const TextEncoder>& encoder() const { return encoder_; }

@@ -23,10 +23,7 @@ constexpr size_t kFewest = 50;
 // name and 0.4 to 0.6 were alike; on 7,500 and more it lost as much among five: so less the more there is to learn from.
 constexpr double kDrawn = 0.5, kDrawnUpTo = 4000;
 float drawn(size_t records) { return static_cast<float>(kDrawn * std::min(1.0, kDrawnUpTo / static_cast<double>(records))); }
-// Held out to weigh the signals: a third of little data, else a sixth, so that what is judged is near the present.
 constexpr size_t kEnoughHeld = 1200;
-size_t held_out(size_t records) { return std::max<size_t>(std::min(records / 3, std::max(records / 6, kEnoughHeld)), 10); }
-
 constexpr size_t kMostFeatures = size_t{40} << 20;   // numbers held at a time while weighing
 constexpr size_t kQuoted = 160;  // bytes of a past bug that are kept to show it
 
@@ -83,6 +80,9 @@ Earned earned_with(std::span<const FusionCase> cases, size_t signals, const std:
 }
 
 }  // namespace
+
+// A third of little data, else a sixth, so that what is judged is near the present.
+size_t TriageModel::weighed_on(size_t records) { return std::max<size_t>(std::min(records / 3, std::max(records / 6, kEnoughHeld)), 10); }
 
 size_t TriageModel::learnt_from(std::span<const Record> records) const {
   std::set<std::pair<std::string, std::string>> past;
@@ -313,7 +313,7 @@ TriageModel TriageModel::train(std::span<const Record> records, const TriageOpti
     model.vector_width_ = options.encoder->width();
     model.fingerprint_ = options.encoder->fingerprint();
   }
-  const size_t width = model.vector_width_, held = held_out(records.size()), before = records.size() - held;
+  const size_t width = model.vector_width_, held = weighed_on(records.size()), before = records.size() - held;
   const std::span<const std::vector<std::string>> all_words = words;
   const std::span<const float> all_vectors = vectors;
   {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "core/sha256.h"
 #include "models/llama/llama.h"
 
 namespace ingot {
@@ -13,11 +14,13 @@ constexpr int64_t kWindow = 512, kPages = 64;  // tokens of a window; pages of a
 
 class LlamaEncoder : public TextEncoder {
  public:
-  LlamaEncoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer, std::string fingerprint, Pooling pooling)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), fingerprint_(std::move(fingerprint)), pooling_(pooling) {}
+  LlamaEncoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer, std::string fingerprint, Pooling pooling, int64_t kept_back_of)
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), fingerprint_(std::move(fingerprint)), pooling_(pooling), kept_back_of_(kept_back_of) {}
 
   int width() const override { return static_cast<int>(model_->config().width); }
   std::string fingerprint() const override { return fingerprint_ + (pooling_ == Pooling::kMean ? "/mean" : pooling_ == Pooling::kCls ? "/first" : "/last"); }
+
+  bool tuned_on(const std::string& text) const override { return kept_back_of_ > 0 && !kept_back(text, kept_back_of_); }
 
   std::vector<float> encode(std::span<const std::string> texts, std::vector<int>* windows) const override {
     std::lock_guard lock(busy_);
@@ -93,15 +96,21 @@ class LlamaEncoder : public TextEncoder {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string fingerprint_;
   Pooling pooling_;
+  int64_t kept_back_of_;
   mutable Arena arena_;
   mutable std::mutex busy_;
 };
 
 }  // namespace
 
+bool kept_back(const std::string& text, int64_t one_in) {
+  const Digest digest = sha256(text);
+  return (digest[0] << 8 | digest[1]) % one_in == 0;
+}
+
 std::shared_ptr<const TextEncoder> make_llama_encoder(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokenizer> tokenizer,
-                                                      std::string fingerprint, Pooling pooling) {
-  return std::make_shared<LlamaEncoder>(std::move(model), std::move(tokenizer), std::move(fingerprint), pooling);
+                                                      std::string fingerprint, Pooling pooling, int64_t kept_back_of) {
+  return std::make_shared<LlamaEncoder>(std::move(model), std::move(tokenizer), std::move(fingerprint), pooling, kept_back_of);
 }
 
 }  // namespace ingot

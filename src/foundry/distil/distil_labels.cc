@@ -1,4 +1,4 @@
-#include "foundry/distil/distil_classify.h"
+#include "foundry/distil/distil_labels.h"
 
 #include <fmt/format.h>
 
@@ -12,13 +12,17 @@
 #include "core/random.h"
 #include "formats/gguf.h"
 #include "foundry/base.h"
+#include "foundry/build.h"
 #include "foundry/cached_encoder.h"
 #include "foundry/chat/shared_base.h"
 #include "foundry/chat/tuning_run.h"
 #include "foundry/classify/classify_build.h"
+#include "foundry/triage/evaluation.h"
 #include "foundry/triage/paired_bootstrap.h"
+#include "foundry/triage/triage_model.h"
 #include "kernels/cpu/float_kernels.h"
 #include "models/joined_encoder.h"
+#include "models/llama/llama_encoder.h"
 #include "models/word_vectors.h"
 #include "train/prune.h"
 #include "train/student_plan.h"
@@ -30,16 +34,74 @@ namespace {
 using nlohmann::json;
 using Encoder = std::shared_ptr<const TextEncoder>;
 
-constexpr size_t kTeacherFolds = 4, kLongest = 256;  // tokens of a text that training reads; the classifier reads all in windows
+constexpr int64_t kKeptBack = 8;  // one in so many of a classifier's texts
+constexpr size_t kTeacherFolds = 4, kLongest = 256;  // tokens of a text that training reads; the AI reads texts in windows
 
 struct LabelledTexts {
   std::vector<std::string> texts, labels;
 };
 
-LabelledTexts labelled_of(std::span<const Record> records) {
-  LabelledTexts out;
-  for (const Record& record : records) out.texts.push_back(record.text), out.labels.push_back(record.label);
-  return out;
+struct Judged {
+  json evaluation;           // with "quality"
+  std::vector<double> hits;  // of each held-out record
+  double bytes = 0;          // of the AI beside its trunk
+};
+
+// What the student learns, and the AI that is made over a trunk.
+struct LabelTask {
+  LabelledTexts learn;                         // without what is kept from the student
+  std::vector<Record> test;
+  int64_t kept_back = 0;                       // as kKeptBackKey says
+  std::function<Judged(const Encoder& trunk)> judge;  // trunk null: the AI without one
+  std::function<json(const Recipe& recipe)> build;
+};
+
+LabelTask classifier_task(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
+  auto data = std::make_shared<Labelled>(read_labelled(recipe));
+  for (const std::string& note : data->notes) say("  " + note);
+  LabelTask task;
+  for (const Record& record : data->train)
+    if (!kept_back(record.text, kKeptBack)) task.learn.texts.push_back(record.text), task.learn.labels.push_back(record.label);
+  task.test = data->test;
+  task.kept_back = kKeptBack;
+  say(fmt::format("read      {} records to learn from, of which the student sees {}; {} held out", data->train.size(), task.learn.texts.size(), task.test.size()));
+  task.judge = [data, seed = static_cast<uint64_t>(recipe.train.seed)](const Encoder& trunk) {
+    const auto words = WordVectors::shipped();
+    const Encoder encoder = trunk ? join_encoders({words, trunk}) : words;
+    const TextClassifier classifier = TextClassifier::train(texts_of(data->train), labels_of(data->train), encoder, seed);
+    if (trunk) trunk->encode(texts_of(data->test));  // many at a time, so that judging finds them in the cache
+    Judged judged{evaluate_classifier(classifier, data->test, 0), hits_of(classifier, data->test), static_cast<double>(classifier.save().size() + words->bytes().size())};
+    judged.evaluation["quality"] = judged.evaluation["accuracy"];
+    return judged;
+  };
+  task.build = [out, say](const Recipe& packed) { return build_classify(packed, out, say); };
+  return task;
+}
+
+LabelTask triage_task(const Recipe& recipe, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
+  auto data = std::make_shared<SplitData>(read_and_split(recipe));
+  for (const std::string& note : data->notes) say("  " + note);
+  LabelTask task;
+  const size_t held = std::min(data->train.size(), TriageModel::weighed_on(data->train.size()));
+  for (const Record& record : std::span(data->train).first(data->train.size() - held)) task.learn.texts.push_back(TriageModel::beginning(record.text)), task.learn.labels.push_back(record.engineer);
+  task.test = data->test;
+  say(fmt::format("read      {} records to learn from, of which the student sees the {} oldest; {} later ones to be judged on", data->train.size(), task.learn.texts.size(), task.test.size()));
+  task.judge = [data, options = triage_options(recipe, nullptr)](const Encoder& trunk) {
+    TriageOptions with = options;
+    with.encoder = trunk;
+    const TriageModel model = TriageModel::train(data->train, with);
+    Judged judged{evaluate_triage(model, data->test, 0), {}, static_cast<double>(model.save().size())};
+    judged.evaluation["quality"] = judged.evaluation["engineer"]["top1"];
+    judged.evaluation["signals"] = signals_of(model);
+    const auto scores = model.score(texts_of(data->test));
+    for (size_t i = 0; i < scores.size(); ++i) {
+      const auto& p = scores[i].engineer;
+      judged.hits.push_back(model.engineers()[static_cast<size_t>(std::max_element(p.begin(), p.end()) - p.begin())] == data->test[i].engineer);
+    }
+    return judged;
+  };
+  task.build = [out, say](const Recipe& packed) { return build(packed, out, say); };
+  return task;
 }
 
 // log p of every label (sorted names) for each text, by a classifier that learnt from the other folds.
@@ -77,7 +139,7 @@ double reading_speed(const TextEncoder& encoder, const Tokenizer& tokenizer, std
 
 }  // namespace
 
-json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
+json distil_labels(const Recipe& recipe, const DistilPlan& plan, const std::filesystem::path& out, const std::function<void(const std::string&)>& say) {
   ThreadTeam& team = default_team();
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   const StudentSize size = parse_student_size(plan.student);
@@ -85,36 +147,33 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
   const Base reading = open_base(plan.teacher);  // its vectors are cached
   const auto words = WordVectors::shipped();
   const LlamaConfig& large = base->model->config();
-  Labelled data = read_labelled(recipe);
-  for (const std::string& note : data.notes) say("  " + note);
-  say(fmt::format("read      {} records to learn from, {} held out", data.train.size(), data.test.size()));
-  if (data.train.empty() || data.test.empty()) bad_input("there is no record to judge the AI on", "data.sources", "give more records, or a test source");
-  const LabelledTexts train = labelled_of(data.train);
+  const LabelTask task = recipe.kind == "triage" ? triage_task(recipe, out, say) : classifier_task(recipe, out, say);
+  const LabelledTexts& train = task.learn;
+  if (train.texts.empty() || task.test.empty()) bad_input("there is no record to judge the AI on", "data.sources", "give more records, or a test source");
   std::vector<std::string> names = train.labels;
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
 
-  const std::vector<std::string> held_texts = labelled_of(data.test).texts;
-  json report = {{"kind", "classify"}, {"name", recipe.name}, {"purpose", recipe.purpose}};
-  std::vector<double> hits;  // of who was judged last, in the order of the held-out texts
+  json report = {{"kind", recipe.kind}, {"name", recipe.name}, {"purpose", recipe.purpose}};
+  const char* measure = recipe.kind == "triage" ? "top-1" : "accuracy";
+  report["measure"] = measure;
+  std::vector<double> hits;  // of who was judged last
   auto judged = [&](const Encoder& trunk, const Encoder& uncached, const Tokenizer& tokenizer, const Llama& model, double model_bytes) {
-    const TextClassifier classifier = TextClassifier::train(train.texts, train.labels, join_encoders({words, trunk}), seed);
-    trunk->encode(held_texts);  // many at a time, so that judging finds them in the cache
-    json result = evaluate_classifier(classifier, data.test, 0);
-    hits = hits_of(classifier, data.test);
-    const auto rest = static_cast<double>(classifier.save().size() + words->bytes().size());
-    result["quality"] = result["accuracy"];
+    Judged found = task.judge(trunk);
+    hits = std::move(found.hits);
+    json result = std::move(found.evaluation);
     result["parameters"] = model.config().parameters();
-    result["bytes"] = model_bytes + rest;
-    result["memory"] = static_cast<double>(model.weight_bytes()) + rest;
-    result["tokens_per_s"] = reading_speed(*uncached, tokenizer, data.test);
+    result["bytes"] = model_bytes + found.bytes;
+    result["memory"] = static_cast<double>(model.weight_bytes()) + found.bytes;
+    result["tokens_per_s"] = reading_speed(*uncached, tokenizer, task.test);
     return result;
   };
-  // What the joined word vectors know already: without it nobody can tell what a trunk is worth.
-  report["words_alone"] = {{"quality", evaluate_classifier(TextClassifier::train(train.texts, train.labels, words, seed), data.test, 0)["accuracy"]}};
-  say(fmt::format("words     accuracy {:.3f} without any trunk", report["words_alone"]["quality"].get<double>()));
+  // What the words know already: without it nobody can tell what a trunk is worth.
+  const Judged alone = task.judge(nullptr);
+  report["words_alone"] = {{"quality", alone.evaluation["quality"]}};
+  say(fmt::format("words     {} {:.3f} without any trunk", measure, report["words_alone"]["quality"].get<double>()));
   report["teacher"] = judged(reading.encoder, base_of_bytes(base->bytes, plan.teacher, base->owner).encoder, *base->tokenizer, *base->model, static_cast<double>(base->bytes.size()));
-  say(fmt::format("teacher   accuracy {:.3f}, reads {:.0f} tokens/s", report["teacher"]["quality"].get<double>(), report["teacher"]["tokens_per_s"].get<double>()));
+  say(fmt::format("teacher   {} {:.3f}, reads {:.0f} tokens/s", measure, report["teacher"]["quality"].get<double>(), report["teacher"]["tokens_per_s"].get<double>()));
   say(features_line(reading, plan.teacher));
 
   std::vector<bool> used(static_cast<size_t>(base->tokenizer->size()));
@@ -155,7 +214,7 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
     }
     samples.push_back(std::move(one));
   }
-  if (shortened) say(fmt::format("  {} texts teach by their first {} tokens only; the classifier reads all of them", shortened, kLongest));
+  if (shortened) say(fmt::format("  {} texts teach by their first {} tokens only; the AI reads more", shortened, kLongest));
   const UnitImportance importance = measure_importance(*base->model, measured, team);
 
   auto trained = [&](const char* which, bool taught, const std::filesystem::path& file) {
@@ -176,6 +235,7 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
     const TuningRun run = run_tuning(tuner, p.training.steps, out.string() + "." + which, 0, fmt::format("train {} ({:.1f}M parameters)", which, static_cast<double>(shape.parameters()) / 1e6), "distil");
     GgufWriter writer;
     writer.set("general.name", GgufValue::text(recipe.name));
+    if (task.kept_back) writer.set(kKeptBackKey, GgufValue::u32(static_cast<uint32_t>(task.kept_back)));
     model->write(writer, plan.type, plan.type);
     tokenizer->to_gguf(writer);
     auto bytes = std::make_shared<std::string>(writer.bytes());
@@ -186,20 +246,22 @@ json distil_classify(const Recipe& recipe, const DistilPlan& plan, const std::fi
     result["memory"] = result["bytes"];
     result["steps"] = p.training.steps;
     result["train_tokens_per_s"] = run.tokens_per_s;
-    say(fmt::format("{:<9} accuracy {:.3f}, reads {:.0f} tokens/s", which, result["quality"].get<double>(), result["tokens_per_s"].get<double>()));
+    say(fmt::format("{:<9} {} {:.3f}, reads {:.0f} tokens/s", which, measure, result["quality"].get<double>(), result["tokens_per_s"].get<double>()));
     return result;
   };
   const std::filesystem::path gguf = out.string() + ".student.gguf", other = out.string() + ".alone.gguf";
   report["student"] = trained("student", true, gguf);
+  const PairedDifference over_words = paired_bootstrap(hits, alone.hits, seed);
+  report["gain_over_words"] = {{"mean", over_words.mean}, {"low", over_words.low}, {"high", over_words.high}};
   if (plan.alone) {
     const std::vector<double> taught = hits;
     report["student_alone"] = trained("alone", false, other);
     const PairedDifference d = paired_bootstrap(taught, hits, seed);
-    report["gain"]["accuracy"] = {{"mean", d.mean}, {"low", d.low}, {"high", d.high}};
+    report["gain"][measure] = {{"mean", d.mean}, {"low", d.low}, {"high", d.high}};
   }
   Recipe packed = recipe;
   packed.base = gguf.string();
-  report["build"] = build_classify(packed, out, say);
+  report["build"] = task.build(packed);
   for (const char* state : {".student", ".alone", ".student.gguf", ".alone.gguf"}) std::filesystem::remove(out.string() + state);
   report["file"] = out.string();
   return report;
