@@ -126,18 +126,26 @@ std::string Lora::config_json(const std::string& base_name) const {
   return out.dump(2) + "\n";
 }
 
-std::string Lora::safetensors() const {
+void Lora::round_to_f16() {
+  for (Weight* w : weights())
+    for (int64_t i = 0; i < w->size(); ++i) {
+      float& value = const_cast<float*>(w->f32())[i];
+      value = f32_of_f16(f16_of_f32(value));
+    }
+}
+
+std::string Lora::safetensors(ElementType type) const {
   SafetensorsWriter out;
   for (const auto& part : parts_) {
     const std::string prefix = "base_model.model." + part->module;
     const Weight &a = part->low_rank.a, &b = part->low_rank.b;
-    out.add(prefix + ".lora_A.weight", {a.rows, a.cols}, std::vector<float>(a.f32(), a.f32() + a.size()));
+    out.add(prefix + ".lora_A.weight", {a.rows, a.cols}, std::vector<float>(a.f32(), a.f32() + a.size()), type);
     std::vector<float> rows(static_cast<size_t>(b.size()));
     for (int64_t r = 0; r < b.rows; ++r) {
       const int64_t to = part->heads ? half_row(r, b.rows / part->heads) : r;
       std::memcpy(rows.data() + to * b.cols, b.f32() + r * b.cols, static_cast<size_t>(b.cols) * sizeof(float));
     }
-    out.add(prefix + ".lora_B.weight", {b.rows, b.cols}, std::move(rows));
+    out.add(prefix + ".lora_B.weight", {b.rows, b.cols}, std::move(rows), type);
   }
   return out.bytes();
 }

@@ -31,10 +31,12 @@ class Lora {
   std::vector<Weight*> weights();                                 // A and B of every target, in a fixed order
   int64_t parameters() const;
 
+  // The values become what F16 holds of them, as a packed AI has them.
+  void round_to_f16();
   // adapter_config.json and adapter_model.safetensors: peft gives the same on the Hugging Face model, so rows of B for queries and keys
   // are put back from GGUF's rotary pairs to halves.
   std::string config_json(const std::string& base_name) const;
-  std::string safetensors() const;
+  std::string safetensors(ElementType type = ElementType::kF32) const;  // F32 or F16
   void write(const std::filesystem::path& folder, const std::string& base_name) const;
 
  private:

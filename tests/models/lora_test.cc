@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "formats/safetensors.h"
+#include "formats/safetensors_writer.h"
 #include "kernels/target.h"
 #include "models/llama/llama.h"
 
@@ -73,6 +74,37 @@ TEST_F(LoraTest, LogitsAsPeft) {
     }
   }
   force_target(before);
+}
+
+// The same adapter in F16, as packed AIs have it: half the memory, and what F32 of the same rounded values gives.
+TEST_F(LoraTest, HalfPrecisionStaysAsItIsStored) {
+  const auto from = Safetensors::open(data_ + "lora/rslora/adapter_model.safetensors");
+  const std::string config = read_file(data_ + "lora/rslora/adapter_config.json", 1 << 20);
+  SafetensorsWriter half, whole;
+  for (const SafetensorsTensor& t : from->tensors()) {
+    auto values = from->floats(t.name, t.shape);
+    half.add(t.name, t.shape, values, ElementType::kF16);
+    for (float& v : values) v = f32_of_f16(f16_of_f32(v));
+    whole.add(t.name, t.shape, values);
+  }
+  const auto read = [&](const SafetensorsWriter& writer) {
+    const std::string bytes = writer.bytes();
+    return LoraAdapter::read(config, std::as_bytes(std::span(bytes)), "test", *model_);
+  };
+  const auto small = read(half), large = read(whole);
+  EXPECT_EQ(2 * small->bytes(), large->bytes());
+  const Target before = active_target();
+  for (Target target : available_targets()) {
+    force_target(target);
+    const auto got = logits(*model_, {small.get()});
+    EXPECT_LE(difference(got, logits(*model_, {large.get()})), 2e-6) << target_name(target);
+    EXPECT_LE(difference(got, golden("rslora")), 2e-3) << target_name(target);
+  }
+  force_target(before);
+  const auto path = std::filesystem::temp_directory_path() / ("ingot_merged_half_" + std::to_string(::getpid()) + ".gguf");
+  merge_lora(*file_, *model_, *small, path);
+  EXPECT_LE(difference(logits(*Llama::load(Gguf::open(path)), {nullptr}), logits(*model_, {large.get()})), 2e-5);
+  std::filesystem::remove(path);
 }
 
 TEST_F(LoraTest, AdaptersOfOneBatchAreAsAlone) {

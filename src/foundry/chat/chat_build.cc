@@ -155,7 +155,7 @@ void pack_chat(const Recipe& recipe, const ChatParts& parts, const std::filesyst
   else writer.add("base.json", base_reference(*parts.base));
   if (parts.lora) {
     writer.add("adapter/adapter_config.json", parts.lora->config_json(parts.base->name));
-    writer.add("adapter/adapter_model.safetensors", parts.lora->safetensors());
+    writer.add("adapter/adapter_model.safetensors", parts.lora->safetensors(ElementType::kF16));
   }
   if (!parts.picture.empty()) writer.add("distillation.svg", parts.picture);
   if (parts.rails) {
@@ -199,6 +199,7 @@ json build_chat(const Recipe& recipe, const std::filesystem::path& out, const st
   Tuner tuner(lora->model(), lora->weights(), train.samples, plan, base->sha256 + lora->config_json(base->name), team);
   const std::filesystem::path state = out.string() + ".training";
   const TuningRun run = run_tuning(tuner, plan.training.steps, state, 0, fmt::format("train {} parameters", lora->parameters()), "build");
+  lora->round_to_f16();  // what is judged is what is packed
   if (run.resumed_at) say(fmt::format("resumed   at step {} of {}", run.resumed_at, plan.training.steps));
   say(fmt::format("trained   {} steps over {} samples in {:.0f} s ({:.0f} tokens/s)", plan.training.steps - run.resumed_at, train.samples.size(), run.seconds, run.tokens_per_s));
 

@@ -137,6 +137,7 @@ json turn_chat(const Ai& champion, TurnInput& input, const std::filesystem::path
     std::filesystem::remove(state);  // of a turn that was ended before more feedback came in
     run = train();
   }
+  lora->round_to_f16();
 
   const ChatJudging judging{static_cast<size_t>(recipe.chat.judged), recipe.chat.max_tokens}, all{kMostAnswered, recipe.chat.max_tokens};
   const auto ask = [&](const std::shared_ptr<const Llama>& model, const ChatSet& set, const ChatJudging& how) {

@@ -19,8 +19,10 @@ struct AdamStep {
 
 struct RowKernels {
   float (*dot)(const float* a, const float* b, int64_t n);
+  float (*dot_f16)(const float* a, const uint16_t* b, int64_t n);
   int32_t (*dot_bytes)(const int8_t* a, const int8_t* b, int64_t n);              // exact; REQUIRES: n below 2^17
   void (*add_scaled)(float* y, float a, const float* x, int64_t n);               // y += a x
+  void (*add_scaled_f16)(float* y, float a, const uint16_t* x, int64_t n);
   void (*add)(const float* a, const float* b, float* y, int64_t n);               // y = a + b; may be in place
   float (*rms_norm)(const float* x, const float* w, float epsilon, float* y, int64_t n);  // returns 1/rms
   // dx += the gradient of y = x * inverse * w; dw += its own.

@@ -10,7 +10,8 @@
 namespace ingot::cpu {
 namespace {
 
-float dot(const float* a, const float* b, int64_t n) {
+template <typename T>
+float dot(const float* a, const T* b, int64_t n) {
   F16x s[4] = {zero(), zero(), zero(), zero()};
   int64_t i = 0;
   for (; i + 64 <= n; i += 64)
@@ -20,6 +21,11 @@ float dot(const float* a, const float* b, int64_t n) {
     s[0] = fma(load_at(a + i, count), load_at(b + i, count), s[0]);
   }
   return sum_lanes(add(add(s[0], s[1]), add(s[2], s[3])));
+}
+
+void add_scaled_f16(float* y, float a, const uint16_t* x, int64_t n) {
+  F16x scale = splat(a);
+  each16(y, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, fma(scale, load_at(x + i, c), v), c); });
 }
 
 int32_t dot_bytes(const int8_t* a, const int8_t* b, int64_t n) {
@@ -282,7 +288,7 @@ void attend_codes(int bits, int rows, int64_t d, const float* q, int64_t q_strid
   attend<float>(rows, d, q, q_stride, room, room + kCacheBlock * d, first, count, peak, total, out, out_stride);
 }
 
-constexpr RowKernels kRowKernels = {dot,     dot_bytes, add_scaled, add_rows,  rms_norm,   rms_norm_backward,   softmax, largest_of,
+constexpr RowKernels kRowKernels = {dot<float>, dot<uint16_t>, dot_bytes, add_scaled, add_scaled_f16, add_rows, rms_norm,   rms_norm_backward,   softmax, largest_of,
                                     exp_minus, silu_times, silu_times_backward, adam, to_f16, attend<float>, attend<uint16_t>,
                                     attend_codes, store_codes, gelu, gelu_times, gelu_times_backward};
 

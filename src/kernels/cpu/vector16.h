@@ -180,6 +180,12 @@ inline void each16(const float* x, int64_t n, float fill, Fn fn) {
   if (i < n) fn(i, load_some(x + i, n - i, fill), n - i);
 }
 inline F16x load_at(const float* p, int64_t count) { return count == 16 ? load(p) : load_some(p, count, 0.0f); }
+inline F16x load_at(const uint16_t* p, int64_t count) {  // f16
+  if (count == 16) return load(p);
+  uint16_t some[16] = {};
+  std::memcpy(some, p, static_cast<size_t>(count) * sizeof(uint16_t));
+  return load(some);
+}
 inline void store_at(float* p, F16x a, int64_t count) { count == 16 ? store(p, a) : store_some(p, a, count); }
 
 }  // namespace

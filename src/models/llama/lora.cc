@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <utility>
 
 #include "core/error.h"
 #include "kernels/cpu/row_kernels.h"
@@ -19,7 +20,7 @@ LoraAdapter::LoraAdapter() {
 int64_t LoraAdapter::bytes() const {
   size_t sum = 0;
   for (const auto& layer : layers_)
-    for (const LoraPart& p : layer) sum += (p.down.size() + p.up.size() + p.factor.size()) * sizeof(float);
+    for (const LoraPart& p : layer) sum += (p.down.size() + p.up.size() + p.factor.size()) * sizeof(float) + (p.down_f16.size() + p.up_f16.size()) * sizeof(uint16_t);
   return static_cast<int64_t>(sum);
 }
 
@@ -43,12 +44,36 @@ void row_of(const Weight& w, int64_t r, float* out) {
 
 }  // namespace
 
+void LoraPart::project(const float* x, float* h) const {
+  const auto& kernels = cpu::row_kernels();
+  for (int64_t j = 0; j < rank; ++j) h[j] = down.empty() ? scale * kernels.dot_f16(x, down_f16.data() + j * in, in) : kernels.dot(x, down.data() + j * in, in);
+}
+
+void LoraPart::add(const float* h, float* y, int64_t from, int64_t to) const {
+  const auto& kernels = cpu::row_kernels();
+  for (int64_t j = 0; j < rank; ++j) {
+    if (up.empty()) kernels.add_scaled_f16(y + from, h[j], up_f16.data() + j * out + from, to - from);
+    else kernels.add_scaled(y + from, h[j], up.data() + j * out + from, to - from);
+  }
+}
+
+void LoraPart::add_row(int64_t o, float* row) const {
+  const auto& kernels = cpu::row_kernels();
+  for (int64_t j = 0; j < rank; ++j) {
+    const auto at = static_cast<size_t>(j * out + o);
+    if (up.empty()) kernels.add_scaled_f16(row, scale * f32_of_f16(up_f16[at]), down_f16.data() + j * in, in);
+    else kernels.add_scaled(row, up[at], down.data() + j * in, in);
+  }
+}
+
 // a [rank, in], b [out, rank] as files have them. permute: b's rows are in the order of halves, the base's in that of pairs.
 void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
-                      bool permute, std::vector<float> magnitude, const std::string& where) {
+                      bool permute, std::vector<float> magnitude, bool f16, const std::string& where) {
   const Weight& w = matrix(base.layer(layer), target);
   LoraPart& p = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
   p.rank = rank, p.in = w.cols, p.out = w.rows;
+  f16 = f16 && magnitude.empty();  // DoRA's factor is taken into B
+  if (f16) p.scale = std::exchange(scale, 1.0f);
   p.down = std::move(a);
   p.up.resize(static_cast<size_t>(rank * w.rows));
   const int64_t d = base.config().head_size;
@@ -58,12 +83,19 @@ void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::
   for (const auto* values : {&p.down, &p.up, &magnitude})
     for (float v : *values)
       if (!std::isfinite(v)) bad_input("a value is not finite", where, "train the adapter again");
+  if (f16) {
+    for (auto [from, to] : {std::pair{&p.down, &p.down_f16}, {&p.up, &p.up_f16}}) {
+      to->resize(from->size());
+      cpu::row_kernels().to_f16(from->data(), to->data(), static_cast<int64_t>(from->size()));
+      *from = {};
+    }
+  }
   if (magnitude.empty()) return;
   p.factor.resize(static_cast<size_t>(w.rows));
   std::vector<float> row(static_cast<size_t>(w.cols));
   for (int64_t o = 0; o < w.rows; ++o) {  // the norm of a row of W + BA
     row_of(w, o, row.data());
-    for (int64_t j = 0; j < rank; ++j) cpu::row_kernels().add_scaled(row.data(), p.up[static_cast<size_t>(j * w.rows + o)], p.down.data() + j * w.cols, w.cols);
+    p.add_row(o, row.data());
     double norm = std::sqrt(static_cast<double>(cpu::row_kernels().dot(row.data(), row.data(), w.cols)));
     float factor = static_cast<float>(magnitude[static_cast<size_t>(source(o))] / std::max(norm, 1e-30));
     p.factor[static_cast<size_t>(o)] = factor;
@@ -75,13 +107,12 @@ namespace {
 
 // Columns [from, to) of one row.
 void adapt_row(const LoraPart& p, const float* h, float* y, const float* bias, int64_t from, int64_t to) {
-  const auto& kernels = cpu::row_kernels();
   if (!p.factor.empty())
     for (int64_t o = from; o < to; ++o) {
       float b = bias ? bias[o] : 0;
       y[o] = (y[o] - b) * p.factor[static_cast<size_t>(o)] + b;
     }
-  for (int64_t j = 0; j < p.rank; ++j) kernels.add_scaled(y + from, h[j], p.up.data() + j * p.out + from, to - from);
+  p.add(h, y, from, to);
 }
 
 }  // namespace
@@ -104,9 +135,7 @@ void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t laye
     }
   if (rows.empty()) return;
   const float* b = bias ? bias.f32() : nullptr;
-  auto down = [&](const Row& r) {
-    for (int64_t j = 0; j < r.part->rank; ++j) r.h[j] = cpu::row_kernels().dot(x.row(r.row), r.part->down.data() + j * r.part->in, r.part->in);
-  };
+  auto down = [&](const Row& r) { r.part->project(x.row(r.row), r.h); };
   const auto& list = rows;
   // Waking the team costs as much as some 50,000 multiplications; few rows are split by columns, many by rows.
   if (work < 50000 || c.team.size() == 1) {
@@ -162,7 +191,7 @@ void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter,
       row_of(*w, o, row.data());
       if (!p->factor.empty())
         for (float& v : row) v *= p->factor[static_cast<size_t>(o)];
-      for (int64_t j = 0; j < p->rank; ++j) cpu::row_kernels().add_scaled(row.data(), p->up[static_cast<size_t>(j * p->out + o)], p->down.data() + j * p->in, p->in);
+      p->add_row(o, row.data());
       if (w->type == ElementType::kF32) std::copy(row.begin(), row.end(), reinterpret_cast<float*>(bytes.data() + o * stride));
       else quantize_row(w->type, row.data(), bytes.data() + o * stride, w->cols);
     }

@@ -22,12 +22,18 @@ class Safetensors;
 enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
 inline constexpr int kLoraTargets = 7;
 
-// For one matrix [out, in] of one layer: y becomes factor * (W x) + up^T (down x) (+ bias).
+// For one matrix [out, in] of one layer: y becomes factor * (W x) + scale * up^T (down x) (+ bias). What a file has as F16 stays so.
 struct LoraPart {
   int64_t rank = 0, in = 0, out = 0;
-  std::vector<float> down;    // [rank, in]
-  std::vector<float> up;      // [rank, out]: B transposed, times alpha / rank (or its root) and the factor
+  std::vector<float> down;    // [rank, in]; or empty, and down_f16 is there
+  std::vector<float> up;      // [rank, out]: B transposed, times alpha / rank (or its root) and the factor; or empty, and up_f16 is there
+  std::vector<uint16_t> down_f16, up_f16;  // the same in f16; up_f16 is B transposed alone
+  float scale = 1;            // of up_f16: alpha / rank (or its root)
   std::vector<float> factor;  // [out], DoRA's magnitudes over the norms of W + BA; empty: 1
+
+  void project(const float* x, float* h) const;                             // h [rank]: down x, times the scale
+  void add(const float* h, float* y, int64_t from, int64_t to) const;       // y[from, to) += up^T h
+  void add_row(int64_t o, float* row) const;                                // row [in] += row o of the product
 };
 
 // Immutable; any thread.
@@ -53,7 +59,7 @@ class LoraAdapter {
   void read_peft(std::string_view config_json, const std::string& where, const Safetensors& file, const Llama& base);
   void read_gguf(const Gguf& file, const Llama& base);
   void set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
-           bool permute, std::vector<float> magnitude, const std::string& where);
+           bool permute, std::vector<float> magnitude, bool f16, const std::string& where);
   std::string name_;
   uint64_t serial_;
   std::vector<std::array<LoraPart, kLoraTargets>> layers_;

@@ -110,7 +110,7 @@ void LoraAdapter::read_peft(std::string_view config_json, const std::string& whe
     double scale = by_pattern(config, "alpha_pattern", module, alpha) / (root ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
     const auto t = static_cast<LoraTarget>(target);
     bool permute = base.config().rope_layout == RopeLayout::kPairs && (t == LoraTarget::kQuery || t == LoraTarget::kKey);
-    set(base, layer, t, std::move(a), std::move(b), rank, static_cast<float>(scale), permute, std::move(magnitude), file.name() + ": " + module);
+    set(base, layer, t, std::move(a), std::move(b), rank, static_cast<float>(scale), permute, std::move(magnitude), parts["A"]->dtype == "F16" && parts["B"]->dtype == "F16", file.name() + ": " + module);
   }
 }
 
@@ -146,7 +146,7 @@ void LoraAdapter::read_gguf(const Gguf& file, const Llama& base) {
     if (base.config().rope_layout != RopeLayout::kPairs && file.text("general.architecture", "") == "llama" && target <= 1)
       bad_input("the adapter's query rows are in GGUF's order, the base's in Hugging Face's", file.name(), "use the base as GGUF, or the adapter in PEFT's format");
     set(base, layer, static_cast<LoraTarget>(target), std::move(a), std::move(b), rank, static_cast<float>(alpha != 0 ? alpha / static_cast<double>(rank) : 1.0), false, {},
-        file.name() + ": " + t.name);
+        t.type == ElementType::kF16 && file.tensor(name + "b", std::vector<int64_t>{w.rows, rank}).type == ElementType::kF16, file.name() + ": " + t.name);
     any = true;
   }
   if (!any) bad_input("it holds no LoRA matrices", file.name(), "save the adapter again");
