@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`ingot serve` on loopback in figures: concurrent streams, the share of the bare model's speed, fairness, start and size.
 
-tools/measure_service.py MODEL [--part streams,overhead,fairness,start,classify,rails] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
+tools/measure_service.py MODEL [--part streams,overhead,fairness,start,classify,rails,adapters] [--streams 1,16,64,256] [--tokens 64] [--prompt-words 32]
                                [--binary build/ingot] [--cache GIB]
 One JSON object a line. Each stream sends a prompt of its own and reads its answer to the end; a stream that ends otherwise than
 with the tokens asked for counts as failed. The client reads bytes and no more, as it shares the machine with the service.
@@ -240,6 +240,32 @@ def rails_part(rounds=15, count=16):
             shares=[round(r[2] / p[2], 3) for r, p in zip(figures["railed", count], figures["plain", count])])
 
 
+def adapters_part(rounds=9, count=16, ais=20):
+    """MODEL is the base of one chat AI that is made here, its adapter of the usual shape; served `ais` times beside it. Memory and bytes on
+    disk of them all, and `count` streams of the base, of one AI and of as many AIs, turn about."""
+    with tempfile.TemporaryDirectory() as folder:
+        talks, file = os.path.join(folder, "talks.jsonl"), os.path.join(folder, "ai.ingot")
+        with open(talks, "w") as out:
+            out.writelines(json.dumps({"question": QUESTION.format(i, WORDS[i % 8], WORDS[i % 7]), "answer": "It is red."}) + "\n" for i in range(80))
+        settings = ["base=" + options.model, "chat.max_steps=2", "chat.judged=1", "gate.beat_base=false"]
+        subprocess.run([options.binary, "build", "recipes/chat", "--source", "jsonl:" + talks, "-o", file] + [w for one in settings for w in ("--set", one)], check=True, capture_output=True)
+        with Server("m=" + options.model, *(f"ai{n}={file}" for n in range(ais))) as server:
+            anonymous = []
+            for model in ["m"] + [f"ai{n}" for n in range(ais)]:
+                run([Stream(server.port, 10**6, model=model, tokens=4)])
+                anonymous.append(server.memory_mib("RssAnon"))
+            rates = {"base": [], "one_ai": [], "many_ais": []}
+            for number in range(rounds):
+                for name in rates:
+                    start = time.perf_counter()
+                    done = run([Stream(server.port, 1000 * number + i, model={"base": "m", "one_ai": "ai0", "many_ais": f"ai{i % ais}"}[name]) for i in range(count)])
+                    assert all(s.good() for s in done)
+                    rates[name].append(sum(s.asked for s in done) / (time.perf_counter() - start))
+        say(ais=ais, file_mb_each=os.path.getsize(file) / 1e6, base_anonymous_mib=anonymous[0], mib_each=(anonymous[-1] - anonymous[0]) / ais)
+        say(streams=count, **{name + "_tokens_per_s": statistics.median(found) for name, found in rates.items()},
+            one_share=statistics.median(a / b for a, b in zip(rates["one_ai"], rates["base"])), many_share=statistics.median(a / b for a, b in zip(rates["many_ais"], rates["base"])))
+
+
 def start_part():
     readies, firsts = [], []
     for _ in range(5):
@@ -273,4 +299,4 @@ def classify_part():
 
 
 for part in options.part.split(","):
-    {"classify": classify_part, "streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part, "rails": rails_part}[part]()
+    {"classify": classify_part, "streams": streams_part, "overhead": overhead_part, "fairness": fairness_part, "start": start_part, "rails": rails_part, "adapters": adapters_part}[part]()

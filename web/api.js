@@ -63,9 +63,10 @@ export async function* stream(path, body, signal) {
 
 // What is served; asked anew every time: AIs are loaded, replaced and leave.
 export const models = async () => (await get("/v1/models")).data;
+export const caller = () => get("/v1/caller");
 // Whether the key that this page is used with allows a scope; without keys everything is allowed.
 export async function may(scope) {
-  const {scopes} = await get("/v1/caller");
+  const {scopes} = await caller();
   return scopes.includes("admin") || scopes.includes(scope);
 }
 export const card = (name) => get(`/v1/card/${encodeURIComponent(name)}`);

@@ -16,7 +16,7 @@ export function refreshReply(reply) {
     place.thought.hidden = false;
     place.thought.querySelector("div").textContent = reply.thought;
   }
-  place.dots.hidden = Boolean(reply.text);
+  place.dots.hidden = !reply.running || Boolean(reply.text);
 }
 
 function facts(reply) {

@@ -10,7 +10,6 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
-#include <unordered_map>
 
 #include "cli/command.h"
 #include "core/data_folder.h"
@@ -187,14 +186,7 @@ void add_fly(CLI::App& app) {
   named(held);
   held->callback([o, print] {
     FlyFolder folder(data_folder(o->data));
-    json list = folder.status(o->name).value("left_out", json::array());
-    std::unordered_map<std::string, json*> by_receipt;
-    for (json& one : list) by_receipt[one["id"].get<std::string>()] = &one;
-    folder.feedback().each(o->name, 0, [&](const Feedback& f) {
-      if (const auto at = by_receipt.find(f.receipt); at != by_receipt.end())
-        at->second->update({{"label", f.name()}, {"component", f.component}, {"text", f.text}, {"source", f.source}, {"person", f.person}});
-    });
-    print(*o, list, [](const json& list) {
+    print(*o, folder.left_out(o->name), [](const json& list) {
       for (const json& one : list)
         fmt::print("{}  {:<7}  {}\n    {} says {}: {}\n", one["id"].get<std::string>(), one["held"].get<bool>() ? "held" : "dropped", one["reason"].get<std::string>(),
                    one.value("person", "").empty() ? one.value("source", "?") : one.value("person", ""), one.value("label", "?"), utf8_prefix(one.value("text", "(deleted since)"), 160));

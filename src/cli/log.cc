@@ -32,6 +32,7 @@ void add_log(CLI::App& app) {
   print->add_option("--data", o->data, "data folder; else INGOT_DATA, else $XDG_DATA_HOME/ingot");
   print->callback([o, open] {
     const auto database = open(*o);
+    if (RequestLog(*database, 0).size() == 0) fmt::print(stderr, "nothing is logged: the log is off unless site.toml says [log] requests = true\n");
     RequestLog(*database, 0).each(o->since, [](const LoggedRequest& r) {
       const nlohmann::ordered_json line = {{"time", r.time},     {"id", r.answer_id},     {"user", r.user},   {"route", r.route},
                                            {"model", r.model},   {"ai", r.ai},            {"status", r.status}, {"question", r.question},

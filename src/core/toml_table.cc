@@ -57,7 +57,7 @@ std::optional<int64_t> TomlTable::count(std::string_view key, int64_t low, int64
   const toml::node* node = impl_->find(key);
   if (!node) return {};
   const auto value = node->value_exact<int64_t>();
-  if (!value) wrong(key, "must be a whole number", fmt::format("write {} = {}", key, low));
+  if (!value) wrong(key, "must be a whole number", fmt::format("write a number from {} to {}, without quotes", low, high));
   if (*value < low || *value > high) wrong(key, fmt::format("is {}, outside {} to {}", *value, low, high), "choose a value inside the range");
   return value;
 }

@@ -38,14 +38,19 @@ void cost(Service& service, Call& call) {
   call.reply(Json::parse(report.json()));
 }
 
+Json limits_of(const ApiKey& key, KeyedAccess& access, int64_t now) {
+  return {{"expires", key.expires}, {"requests_per_minute", key.limits.requests_per_minute}, {"tokens_per_minute", key.limits.tokens_per_minute}, {"tokens_per_day", key.limits.tokens_per_day},
+          {"tokens_per_month", key.limits.tokens_per_month}, {"tokens_today", access.tokens_since(key.id, now / 86400 * 86400)}};
+}
+
 void keys(Service& service, Call& call) {
   KeyedAccess& access = accounts(service);
   const int64_t now = std::time(nullptr);
   Json data = Json::array();
-  for (const ApiKey& key : access.keys())
-    data.push_back({{"name", key.name}, {"hint", key.hint}, {"state", key.revoked ? "revoked" : key.works(now) ? "works" : "expired"}, {"scopes", key.scopes}, {"priority", key.priority}, {"created", key.created},
-                    {"expires", key.expires}, {"requests_per_minute", key.limits.requests_per_minute}, {"tokens_per_minute", key.limits.tokens_per_minute}, {"tokens_per_day", key.limits.tokens_per_day},
-                    {"tokens_per_month", key.limits.tokens_per_month}, {"tokens_today", access.tokens_since(key.id, now / 86400 * 86400)}});
+  for (const ApiKey& key : access.keys()) {
+    data.push_back({{"name", key.name}, {"hint", key.hint}, {"state", key.revoked ? "revoked" : key.works(now) ? "works" : "expired"}, {"scopes", key.scopes}, {"priority", key.priority}, {"created", key.created}});
+    data.back().update(limits_of(key, access, now));
+  }
   call.reply({{"object", "list"}, {"data", data}});
 }
 
@@ -97,9 +102,15 @@ void revoke_key(Service& service, Call& call) {
 }
 
 // Whom a console or a script is for, so that it offers what the key allows.
-void caller(Service&, Call& call) {
+void caller(Service& service, Call& call) {
   const Caller& who = call.usage.caller;
-  call.reply({{"object", "caller"}, {"name", who.user}, {"keyed", !who.key.empty()}, {"scopes", who.scopes}});
+  Json answer = {{"object", "caller"}, {"name", who.user}, {"keyed", !who.key.empty()}, {"scopes", who.scopes}};
+  auto* access = dynamic_cast<KeyedAccess*>(&service.access());
+  answer["requests_kept"] = access && access->request_log();
+  if (access && access->records() && !who.key.empty())
+    for (const ApiKey& key : access->keys())
+      if (std::to_string(key.id) == who.key) answer.update(limits_of(key, *access, std::time(nullptr)));
+  call.reply(answer);
 }
 
 constexpr std::string_view kNewKey = R"({"type":"object","required":["name"],"properties":{"name":{"type":"string"},"scopes":{"type":"array","items":{"enum":["admin","chat","classify","embed","feedback","infer","read"]}},
@@ -108,7 +119,7 @@ constexpr std::string_view kNewKey = R"({"type":"object","required":["name"],"pr
 }  // namespace
 
 void add_account_routes(ApiRoutes& routes) {
-  routes.push_back({"GET", "/v1/caller", Scope::kAny, "Who asks here: the key's name (without keys the address) and what it allows.", "", caller, true});
+  routes.push_back({"GET", "/v1/caller", Scope::kAny, "Who asks here: the key's name (without keys the address), scopes, limits and use; not counted against them.", "", caller, true});
   routes.push_back({"GET", "/v1/cost", Scope::kAdmin, "What the machine cost, per user, per AI and per million tokens; ?days=30, ?format=csv.", "", cost});
   routes.push_back({"GET", "/v1/keys", Scope::kAdmin, "The keys' names, scopes, limits and use today; never the keys.", "", keys});
   routes.push_back({"POST", "/v1/keys", Scope::kAdmin, "Makes a key and says it, this once; rate as 60/min, quota as 1000000/day, expires as 90d.", kNewKey, new_key});

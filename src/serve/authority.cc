@@ -165,7 +165,7 @@ Decision Authority::within_limits(const ApiKey& key, int64_t now) {
   const KeyLimits& limits = key.limits;
   const bool limited = limits.tokens_per_minute || limits.tokens_per_day || limits.tokens_per_month;
   if (limited)
-    if (Decision left = tokens_left(account, key.id, 1, now); !left.allowed()) return left;
+    if (!tokens_left(account, key.id, 1, now).allowed()) return tokens_left(account, key.id, account.last_asked, now);  // a wait after which it will fit
   if (limits.requests_per_minute) {
     fill_bucket(account.requests, limits.requests_per_minute, now);
     if (account.requests.level < 1) {
@@ -182,6 +182,7 @@ Decision Authority::take(const Grant& grant, int64_t tokens) {
   std::lock_guard lock(mutex_);
   const auto found = accounts_.find(grant.key_id);
   if (found == accounts_.end()) return {};
+  if (tokens > 1) found->second.last_asked = tokens;
   Decision left = tokens_left(found->second, grant.key_id, tokens, options_.now());
   if (!left.allowed()) return left;
   found->second.tokens.level -= static_cast<double>(tokens);
@@ -190,7 +191,7 @@ Decision Authority::take(const Grant& grant, int64_t tokens) {
   return left;
 }
 
-Decision Authority::authorize(std::string_view credential, std::string_view peer, std::span<const std::string_view> scopes) {
+Decision Authority::authorize(std::string_view credential, std::string_view peer, std::span<const std::string_view> scopes, bool counted) {
   if (scopes.empty()) return {};
   const int64_t now = options_.now();
   std::lock_guard lock(mutex_);
@@ -204,11 +205,16 @@ Decision Authority::authorize(std::string_view credential, std::string_view peer
     if (CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0) return {200, "", "", 0, {0, "INGOT_API_KEY", 0, false, {"admin"}}};
   }
   const ApiKey* key = find(credential, now);
+  if (!key && keys_ && looks_like_key(credential)) {  // it may have been made within this second
+    looked_ = -1;
+    refresh(now);
+    key = find(credential, now);
+  }
   if (!key) return refused_key(peer, now, "the key is not one of this service");
   if (key->revoked) return refused_key(peer, now, "the key was revoked");
   if (!key->works(now / 1000)) return refused_key(peer, now, "the key has expired");
   if (!has_scope(*key, scopes)) return {403, "insufficient_permissions", fmt::format("the key \"{}\" lacks the scope {}", key->name, joined(scopes)), 0, {}};
-  return within_limits(*key, now);
+  return counted ? within_limits(*key, now) : Decision{200, "", "", 0, {key->id, key->name, key->priority, false, key->scopes}};
 }
 
 void Authority::spent(const Grant& grant, int64_t tokens) {

@@ -53,8 +53,8 @@ class Authority {
   void keys_changed();  // by this process: they are read again at once
 
   // credential: what stands behind "Bearer", may be empty. scopes: any one of them is enough; none: nobody is asked for a key
-  // (liveness). Any thread.
-  Decision authorize(std::string_view credential, std::string_view peer, std::span<const std::string_view> scopes);
+  // (liveness). counted: against the key's limits. Any thread.
+  Decision authorize(std::string_view credential, std::string_view peer, std::span<const std::string_view> scopes, bool counted = true);
 
   // Takes tokens from the key's rates and quotas if they fit, else refuses (429) and takes none. Any thread.
   Decision take(const Grant& grant, int64_t tokens);
@@ -71,6 +71,7 @@ class Authority {
     int64_t day = -1, day_tokens = 0;      // days since 1970
     int month = -1;                        // since 1970
     int64_t month_tokens = 0;
+    int64_t last_asked = 1;                // tokens that the key's newest request wanted at once
     KeyLimits limits;
     std::string name;
   };

@@ -51,6 +51,7 @@ void normalise(Json& messages) {
       refuse_field("messages", fmt::format("the role \"{}\" is none of system, developer, user, assistant, tool", role));
     message["role"] = role;
     const Json* content = field(message, "content");
+    if (!content && role != "assistant") refuse_field("messages", fmt::format("a message of the role \"{}\" has no content", role));
     message["content"] = content ? content_text(*content, "messages") : "";
     if (const Json* calls = field(message, "tool_calls")) {
       if (!calls->is_array()) refuse_field("messages", "\"tool_calls\" must be a list");

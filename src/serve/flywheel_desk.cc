@@ -55,7 +55,10 @@ FlywheelDesk::FlywheelDesk(std::filesystem::path data, FlywheelSite site, ModelR
     if (!one.ai) continue;
     int64_t number = -1;
     const auto file = folder_->adopt(one.name, *one.ai, &number);
-    if (auto current = Ai::open(file); current->hash() != one.hash) models_.replace(one.name, std::move(current));
+    if (auto current = Ai::open(file); current->hash() != one.hash) {
+      std::fprintf(stderr, "ingot: %s: version %lld of the data folder is served, not the file that was named; ingot fly history %s says why\n", one.name.c_str(), static_cast<long long>(number), one.name.c_str());
+      models_.replace(one.name, std::move(current));
+    }
     serving_[one.name] = number;
     follow(one.name);
   }
@@ -264,10 +267,12 @@ Json FlywheelDesk::turns() const {
   return result;
 }
 
-Json FlywheelDesk::status(const std::string& model) const {
+Json FlywheelDesk::status(const std::string& model, bool texts) const {
   FlyFolder& all = folder();
   const std::string name = name_of(model);
-  Json result = Json::parse(all.status(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  nlohmann::json found = all.status(name);
+  if (texts && !found.value("left_out", nlohmann::json::array()).empty()) found["left_out"] = all.left_out(name);
+  Json result = Json::parse(found.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::lock_guard lock(mutex_);
   const auto trial = trials_.find(name);
   if (trial != trials_.end() && !result["candidate"].is_null()) {

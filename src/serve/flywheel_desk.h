@@ -47,7 +47,7 @@ class FlywheelDesk {
   // Starts a turn as a process of its own, at low priority. trial: as FlyRunOptions. Throws Refusal 409.
   void start_turn(const std::string& model, double trial = -1);
   nlohmann::ordered_json turns() const;
-  nlohmann::ordered_json status(const std::string& model) const;
+  nlohmann::ordered_json status(const std::string& model, bool texts) const;  // texts: of the records that are held, for whoever decides about them
   // action: rollback, promote, withdraw, accept, reject, undecide. Throws Refusal, Error.
   nlohmann::ordered_json act(const std::string& model, const std::string& action, const std::vector<std::string>& receipts, const std::string& source);
   nlohmann::ordered_json forget(const std::string& person);

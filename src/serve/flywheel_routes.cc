@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "serve/call.h"
@@ -16,7 +17,10 @@ void take_tracker_event(Service& service, Call& call) {
 
 void show_turns(Service& service, Call& call) { call.reply(service.flywheel().turns()); }
 
-void show_flywheel(Service& service, Call& call) { call.reply(service.flywheel().status(call.parameter())); }
+void show_flywheel(Service& service, Call& call) {
+  const auto& scopes = call.usage.caller.scopes;
+  call.reply(service.flywheel().status(call.parameter(), std::find(scopes.begin(), scopes.end(), "admin") != scopes.end()));
+}
 
 void begin_turn(Service& service, Call& call, const std::string& name) {
   service.flywheel().start_turn(name, number_field(call.body(), "trial", -1, 0, 1));
@@ -40,7 +44,10 @@ void reload(Service& service, Call& call) {
 }
 
 void roll_back_version(Service& service, Call& call) {
-  const std::string name = text_field(call.body(), "model", service.models().first());
+  std::string first;
+  for (const auto& one : service.models().list())
+    if (first.empty() && one.ai) first = one.name;
+  const std::string name = text_field(call.body(), "model", first);
   if (!service.flywheel().keeps()) {  // the versions since the start, in memory
     if (!service.models().roll_back(name)) refuse(409, fmt::format("there is no earlier version of \"{}\" since the start; with --data DIR versions are kept", name));
     service.subjects().renew(service.models());

@@ -60,6 +60,9 @@ bool wants_usage(const Json& body) {
 }
 
 void rank(Service& service, Call& call, const ServedModel& model, const Asked& asked) {
+  const Json *format = field(call.body(), "response_format"), *choice = field(call.body(), "tool_choice");
+  if (format && format->is_object() && text_field(*format, "type", "text") != "text") refuse_field("response_format", fmt::format("\"{}\" ranks and says so in words: POST /classify answers in JSON", model.name));
+  if (choice && (choice->is_object() || *choice == "required")) refuse_field("tool_choice", fmt::format("\"{}\" ranks and calls no tools", model.name));
   const nlohmann::json result = ranking_answer(*model.ai, model.name, asked.last, service.subjects(), asked.earlier);
   const std::string answer = in_words(result), id = "chatcmpl-" + call.id();
   const char* finish = stopped_by_rails(result) ? "content_filter" : "stop";

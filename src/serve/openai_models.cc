@@ -32,8 +32,8 @@ void one(Service& service, Call& call) {
 }  // namespace
 
 void add_models_routes(ApiRoutes& routes) {
-  routes.push_back({"GET", "/v1/models", Scope::kRead, "The models and AIs that are served.", "", list, true});
-  routes.push_back({"GET", "/v1/models/{id}", Scope::kRead, "One of them.", "", one, true});
+  routes.push_back({"GET", "/v1/models", Scope::kAny, "The models and AIs that are served.", "", list, true});
+  routes.push_back({"GET", "/v1/models/{id}", Scope::kAny, "One of them.", "", one, true});
 }
 
 }  // namespace ingot

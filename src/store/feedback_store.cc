@@ -131,7 +131,10 @@ int64_t FeedbackStore::last(const std::string& model) {
 
 FeedbackStore::Agreement FeedbackStore::agreement(const std::string& model, const std::string& ai) {
   const auto lock = database_.lock();
-  Statement read = database_.prepare("SELECT count(*), coalesce(sum(agrees),0) FROM (SELECT agrees FROM feedback WHERE model=? AND ai=? AND agrees>=0 ORDER BY id DESC LIMIT 500)");
+  Statement read = database_.prepare(
+      // Of what one person said of one answer the last counts.
+      "SELECT count(*), coalesce(sum(agrees),0) FROM (SELECT agrees, max(id) FROM (SELECT id, agrees, answer, source, person FROM feedback WHERE model=? AND ai=? AND agrees>=0 ORDER BY id DESC LIMIT 500) "
+      "GROUP BY CASE answer WHEN '' THEN CAST(id AS TEXT) ELSE answer || char(0) || source || char(0) || person END)");
   read.bind(model).bind(ai);
   Agreement result;
   if (read.step()) result = {read.integer(0), read.integer(1)};

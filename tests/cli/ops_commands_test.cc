@@ -77,7 +77,7 @@ TEST_F(OpsCommands, CostAndLogSayWhenThereIsNothing) {
   ingot("key new a");
   EXPECT_EQ(json::parse(ingot("cost --price 2 --json").out)["dollars"], 0);
   EXPECT_THAT(ingot("cost --csv").out, testing::StartsWith("user,model,ai,requests"));
-  EXPECT_EQ(ingot("log print").out, "");
+  EXPECT_EQ(ingot("log print").out, "nothing is logged: the log is off unless site.toml says [log] requests = true\n");
   EXPECT_EQ(ingot("log delete").code, 2);
   EXPECT_EQ(ingot("log delete --user a").out, "deleted 0 entries\n");
 }

@@ -111,6 +111,30 @@ TEST_F(AuthorityTest, LimitsRequestsAMinute) {
   EXPECT_EQ(guard->authorize(slow, "a", kChat).status, 429);
 }
 
+TEST_F(AuthorityTest, PagesDoNotCountAndANewKeyWorksAtOnce) {
+  const std::string slow = key("slow", {.requests_per_minute = 1});
+  const auto guard = authority();
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(guard->authorize(slow, "a", kChat, false).allowed()) << i;
+  EXPECT_TRUE(guard->authorize(slow, "a", kChat).allowed());
+  EXPECT_EQ(guard->authorize(slow, "a", kChat).status, 429);
+  EXPECT_TRUE(guard->authorize(slow, "a", kChat, false).allowed());
+  Database other(folder_);
+  ApiKey fresh;
+  fresh.name = "fresh";
+  EXPECT_TRUE(guard->authorize(KeyStore(other).create(fresh), "a", kChat).allowed());  // made by another process within this second
+}
+
+TEST_F(AuthorityTest, TheWaitIsForAsMuchAsTheLastRequestWanted) {
+  const std::string brief = key("brief", {.tokens_per_minute = 60});
+  const auto guard = authority();
+  const Decision first = guard->authorize(brief, "a", kChat);
+  EXPECT_TRUE(guard->take(first.grant, 40).allowed());
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(guard->take(first.grant, 1).allowed()) << i;
+  EXPECT_EQ(guard->authorize(brief, "a", kChat).retry_after_s, 40);
+  now_ += 40'000;
+  EXPECT_TRUE(guard->take(guard->authorize(brief, "a", kChat).grant, 40).allowed());
+}
+
 TEST_F(AuthorityTest, LimitsTokensAMinuteADayAndAMonth) {
   const std::string minute = key("minute", {.tokens_per_minute = 600}), day = key("day", {.tokens_per_day = 1000}), month = key("month", {.tokens_per_month = 1500});
   const auto guard = authority();

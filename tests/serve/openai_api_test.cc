@@ -121,6 +121,7 @@ TEST_F(OpenAiApi, RefusesPlainly) {
   refused({{"tool_choice", "required"}}, 400, "tool_choice");
   refused({{"messages", {{{"role", "wizard"}, {"content", "x"}}}}}, 400, "wizard");
   refused({{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}, {"image_url", "x"}}}}}}}}, 400, "image_url");
+  refused({{"messages", {{{"role", "user"}}}}}, 400, "no content");
   // A model without a chat template says so and names the other route.
   refused({{"model", "ingot-base"}}, 400, "/v1/completions");
   EXPECT_EQ(service->get("/v1/nothing").status, 404);

@@ -1,5 +1,5 @@
 // Conversations with one AI, or with two side by side. They live in this tab; nothing is kept by the service.
-import {Refused, card, models, post, stream} from "../api.js";
+import {Refused, caller, card, models, post, stream} from "../api.js";
 import {h, iconButton, replace, say, select} from "../dom.js";
 import {keep, keepInTab, kept, keptInTab} from "../keep.js";
 import {confirmed, trouble} from "../notices.js";
@@ -11,6 +11,7 @@ import {drawTurn, refreshReply} from "../chat_turns.js";
 const kConverse = ["language", "chat"];
 
 export async function page(body) {
+  const {requests_kept: logged} = await caller();
   const all = (await models()).filter((one) => one.kind !== "encoder");
   all.sort((a, b) => kConverse.includes(b.kind) - kConverse.includes(a.kind));
   const names = all.map((one) => one.id);
@@ -241,7 +242,7 @@ export async function page(body) {
   document.addEventListener("keydown", onKey);
   body.append(h("h2", {class: "unseen"}, t("nav.chat")),
     h("div", {class: "chat-bar"}, h("div", {class: "pickers"}, pickers), h("div", {class: "row"}, both, keepAsFile, fresh, tune)),
-    h("div", {class: "chat-middle"}, h("div", {class: "chat-column"}, scroller, h("div", {class: "composer-place"}, composer, h("p", {class: "fine"}, t("chat.fine")))), panel));
+    h("div", {class: "chat-middle"}, h("div", {class: "chat-column"}, scroller, h("div", {class: "composer-place"}, composer, h("p", {class: "fine"}, t(logged ? "chat.fine_kept" : "chat.fine")))), panel));
   layout();
   await suggest();
   redraw();

@@ -71,7 +71,7 @@ export async function page(body) {
     const decide = (action, some) => act(action, {ids: some}, () => t(`fly.${action}ed`, {count: some.length}));
     return section("fly-held", t("fly.held"), h("p", {class: "note"}, t("fly.held_note")),
       h("div", {class: "row"}, h("button", {type: "button", onClick: () => decide("accept", ids)}, icon("check"), t("fly.accept_all")), h("button", {type: "button", onClick: () => decide("reject", ids)}, icon("close"), t("fly.reject_all"))),
-      table([t("fly.record"), t("fly.reason"), ""], list.slice(0, 50).map((one) => ({cells: [h("code", {}, one.id), one.reason, h("span", {class: "row"}, h("button", {type: "button", class: "quiet", "aria-label": `${t("fly.accept")} ${one.id}`, onClick: () => decide("accept", [one.id])}, t("fly.accept")),
+      table([t("fly.record"), t("fly.reason"), ""], list.slice(0, 50).map((one) => ({cells: [h("div", {title: one.id}, h("strong", {}, one.label || one.component || one.better || one.id), h("small", {class: "block"}, [one.person || one.source, (one.text ?? "").slice(0, 300)].filter(Boolean).join(": "))), one.reason, h("span", {class: "row"}, h("button", {type: "button", class: "quiet", "aria-label": `${t("fly.accept")} ${one.id}`, onClick: () => decide("accept", [one.id])}, t("fly.accept")),
         h("button", {type: "button", class: "quiet", "aria-label": `${t("fly.reject")} ${one.id}`, onClick: () => decide("reject", [one.id])}, t("fly.reject")))]})), t("fly.held")));
   }
 
@@ -85,7 +85,7 @@ export async function page(body) {
       before = undefined;
     }
     turn.disabled = state.turning || !admin;
-    back.disabled = state.versions.length < 2 || !admin;
+    back.disabled = !admin || (state.champion?.parent ?? null) === null;
     replace(out, state.turning ? notice("warn", h("p", {}, t("fly.turning"))) : null,
       h("div", {class: "tiles"}, tile(t("fly.collected"), number(state.collected)), tile(t("fly.waiting"), number(state.waiting)), tile(t("fly.kept"), number(state.kept ?? 0)), tile(t("fly.dropped"), number(dropped)), tile(t("fly.held_count"), number(holding))),
       last ? section("fly-last", t("fly.last"), h("p", {}, last.verdict), last.cost ? h("p", {class: "note"}, t("fly.cost", {time: span(last.cost.seconds), cpu: span(last.cost.cpu_seconds), memory: bytes(last.cost.peak_mib * 1048576)})) : null,

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
+#include <unordered_map>
 
 #include "core/data_folder.h"
 #include "core/error.h"
@@ -353,6 +354,17 @@ json FlyFolder::status(const std::string& name) {
   }
   result["history"] = history(name, 50);
   return result;
+}
+
+json FlyFolder::left_out(const std::string& name) {
+  json list = status(name).value("left_out", json::array());
+  std::unordered_map<std::string, json*> by_receipt;
+  for (json& one : list) by_receipt[one["id"].get<std::string>()] = &one;
+  feedback_.each(name, 0, [&](const Feedback& f) {
+    if (const auto at = by_receipt.find(f.receipt); at != by_receipt.end())
+      at->second->update({{"label", f.name()}, {"component", f.component}, {"better", f.better}, {"text", f.text}, {"source", f.source}, {"person", f.person}});
+  });
+  return list;
 }
 
 json FlyFolder::history(const std::string& name, size_t most) {
