@@ -81,12 +81,18 @@ if o.prompts:
             same += 1
             continue
         # The first token whose text goes another way, and how sure Ingot was of it.
-        at, shown = 0, ""
+        # A token may begin as the one of the other text does, so every step where the second likeliest would have fitted too counts.
+        at, shown, gap = 0, "", None
         steps = mine.get("logprobs", [])
-        while at < len(steps) and other.startswith(shown + steps[at]["text"]):
+        while at < len(steps):
+            first, second = steps[at]["top"][:2]
+            fits = other.startswith(shown + steps[at]["text"])
+            if not fits or other.startswith(shown + second["text"]):
+                gap = min(gap if gap is not None else 1e9, first["logprob"] - second["logprob"])
+            if not fits:
+                break
             shown += steps[at]["text"]
             at += 1
-        gap = steps[at]["top"][0]["logprob"] - steps[at]["top"][1]["logprob"] if at < len(steps) else None
         gaps.append(gap)
         near += gap is not None and gap < 0.3
         far += gap is None or gap >= 0.3

@@ -98,7 +98,7 @@ void add_generate(CLI::App& app) {
       if (o->request.top_logprobs >= 0)
         for (const auto& token : result.tokens) {
           nlohmann::json top = nlohmann::json::array();
-          for (size_t i = 1; i < token.scores.size(); ++i) top.push_back({{"id", token.scores[i].token}, {"logprob", token.scores[i].logprob}});
+          for (size_t i = 1; i < token.scores.size(); ++i) top.push_back({{"id", token.scores[i].token}, {"text", language.tokenizer->decode(std::span(&token.scores[i].token, 1))}, {"logprob", token.scores[i].logprob}});
           out["logprobs"].push_back({{"text", language.tokenizer->decode(std::span(&token.id, 1))}, {"logprob", token.scores[0].logprob}, {"top", top}});
         }
       std::printf("%s\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());

@@ -94,7 +94,7 @@ void add_serve(CLI::App& app) {
     auto access = std::make_unique<KeyedAccess>(accounts, server.loopback(), options->hosts, site);
     service = std::make_unique<Service>(std::move(models), std::move(access), ServiceOptions{options->data, options->requests, options->answer_tokens, site.flywheel, site.pass_on});
     if (!options->otlp.empty()) service->trace_to(options->otlp, say);
-    server.drain_on_signals([&](size_t open) { say(fmt::format("ending: {} answers are under way, at most 30 s more; a second signal ends at once", open)); });
+    server.drain_on_signals([&](size_t open) { say(fmt::format("ending: {} connections have an answer under way, at most 30 s more; a second signal ends at once", open)); });
     fmt::print("serving {} on {}://{}:{}\n", names, site.tls() ? "https" : "http", options->host.find(':') == std::string::npos ? options->host : "[" + options->host + "]", server.port());
     std::fflush(stdout);
     server.run();

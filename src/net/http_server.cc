@@ -504,10 +504,11 @@ void HttpServer::State::begin_drain() {
   std::vector<std::shared_ptr<Connection>> idle;
   for (Connection* connection : open)
     if (connection->idle()) idle.push_back(connection->shared_from_this());
+  const size_t busy = open.size() - idle.size();
   for (auto& connection : idle) connection->close();
   idle.clear();
   if (open.empty()) return io.stop();
-  if (drain_begun) drain_begun(open.size());
+  if (drain_begun && busy) drain_begun(busy);
   deadline.expires_after(limits.drain_time);
   deadline.async_wait([this](Failure stopped) {
     if (!stopped) io.stop();
