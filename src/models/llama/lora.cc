@@ -20,7 +20,7 @@ LoraAdapter::LoraAdapter() {
 int64_t LoraAdapter::bytes() const {
   size_t sum = 0;
   for (const auto& layer : layers_)
-    for (const LoraPart& p : layer) sum += (p.down.size() + p.up.size() + p.factor.size()) * sizeof(float) + (p.down_f16.size() + p.up_f16.size()) * sizeof(uint16_t);
+    for (const LoraPart& p : layer) sum += (p.down.capacity() + p.up.capacity() + p.factor.capacity()) * sizeof(float) + (p.down_f16.capacity() + p.up_f16.capacity()) * sizeof(uint16_t);
   return static_cast<int64_t>(sum);
 }
 
@@ -87,7 +87,7 @@ void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::
     for (auto [from, to] : {std::pair{&p.down, &p.down_f16}, {&p.up, &p.up_f16}}) {
       to->resize(from->size());
       cpu::row_kernels().to_f16(from->data(), to->data(), static_cast<int64_t>(from->size()));
-      *from = {};
+      std::vector<float>().swap(*from);  // "= {}" would keep the memory
     }
   }
   if (magnitude.empty()) return;
