@@ -186,7 +186,9 @@ void add_fly(CLI::App& app) {
   named(held);
   held->callback([o, print] {
     FlyFolder folder(data_folder(o->data));
-    print(*o, folder.left_out(o->name), [](const json& list) {
+    json list = folder.status(o->name).value("left_out", json::array());
+    folder.describe(o->name, list);
+    print(*o, list, [](const json& list) {
       for (const json& one : list)
         fmt::print("{}  {:<7}  {}\n    {} says {}: {}\n", one["id"].get<std::string>(), one["held"].get<bool>() ? "held" : "dropped", one["reason"].get<std::string>(),
                    one.value("person", "").empty() ? one.value("source", "?") : one.value("person", ""), one.value("label", "?"), utf8_prefix(one.value("text", "(deleted since)"), 160));

@@ -119,7 +119,7 @@ constexpr std::string_view kNewKey = R"({"type":"object","required":["name"],"pr
 }  // namespace
 
 void add_account_routes(ApiRoutes& routes) {
-  routes.push_back({"GET", "/v1/caller", Scope::kAny, "Who asks here: the key's name (without keys the address), scopes, limits and use; not counted against them.", "", caller, true});
+  routes.push_back({"GET", "/v1/caller", Scope::kAny, "Who asks here: the key's name (without keys the address), scopes, limits and use; not counted against them.", "", caller, true, ApiStyle::kOpenAi, "", false});
   routes.push_back({"GET", "/v1/cost", Scope::kAdmin, "What the machine cost, per user, per AI and per million tokens; ?days=30, ?format=csv.", "", cost});
   routes.push_back({"GET", "/v1/keys", Scope::kAdmin, "The keys' names, scopes, limits and use today; never the keys.", "", keys});
   routes.push_back({"POST", "/v1/keys", Scope::kAdmin, "Makes a key and says it, this once; rate as 60/min, quota as 1000000/day, expires as 90d.", kNewKey, new_key});

@@ -27,6 +27,7 @@ struct ApiRoute {
   bool quick = false;        // a look-up, answered on the network thread; all else goes to a worker
   ApiStyle style = ApiStyle::kOpenAi;
   std::string_view streams = "";  // content type beside JSON: "text/event-stream" where the body may ask for it, "text/plain", ...
+  bool counted = true;       // against the limits of the key that asks
 };
 
 using ApiRoutes = std::vector<ApiRoute>;

@@ -86,7 +86,7 @@ std::string error_page(const Refusal& refusal) {
 
 void add_console_routes(ApiRoutes& routes) {
   const auto add = [&](std::string_view path, std::string_view summary, void (*handle)(Service&, Call&)) {
-    routes.push_back({"GET", path, Scope::kAny, summary, "", handle, true, ApiStyle::kPage, "text/html"});
+    routes.push_back({"GET", path, Scope::kAny, summary, "", handle, true, ApiStyle::kPage, "text/html", false});
   };
   add("/", "The console, for people with a browser.", answer_console);
   add("/console", "Leads to it.", lead_to_console);

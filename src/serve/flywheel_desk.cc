@@ -271,7 +271,7 @@ Json FlywheelDesk::status(const std::string& model, bool texts) const {
   FlyFolder& all = folder();
   const std::string name = name_of(model);
   nlohmann::json found = all.status(name);
-  if (texts && !found.value("left_out", nlohmann::json::array()).empty()) found["left_out"] = all.left_out(name);
+  if (const auto left_out = found.find("left_out"); texts && left_out != found.end() && !left_out->empty()) all.describe(name, *left_out);
   Json result = Json::parse(found.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::lock_guard lock(mutex_);
   const auto trial = trials_.find(name);

@@ -182,7 +182,7 @@ Caller KeyedAccess::admit(const ApiRoute& route, const HttpRequest& request) {
   if (loopback_) LoopbackAccess::admit(route, request);  // web pages of others get no further, key or not
   const Credential credential = credential_of(request);
   if (credential.ambient) only_own_pages(request);
-  const Decision decision = authority_->authorize(credential.key, request.peer, scopes_of(route), route.style != ApiStyle::kPage && route.path != "/v1/caller");
+  const Decision decision = authority_->authorize(credential.key, request.peer, scopes_of(route), route.counted);
   if (!decision.allowed()) throw Refusal{decision.status, decision.message, decision.code, "", decision.retry_after_s};
   const Grant& grant = decision.grant;
   return {grant.key_id ? std::to_string(grant.key_id) : "", grant.key_name.empty() ? request.peer : grant.key_name, grant.priority, grant.limited, grant.scopes};

@@ -84,8 +84,8 @@ export async function page(body) {
       replace(said);
       before = undefined;
     }
-    turn.disabled = state.turning || !admin;
-    back.disabled = !admin || (state.champion?.parent ?? null) === null;
+    turn.disabled = state.turning;
+    back.disabled = (state.champion?.parent ?? null) === null;
     replace(out, state.turning ? notice("warn", h("p", {}, t("fly.turning"))) : null,
       h("div", {class: "tiles"}, tile(t("fly.collected"), number(state.collected)), tile(t("fly.waiting"), number(state.waiting)), tile(t("fly.kept"), number(state.kept ?? 0)), tile(t("fly.dropped"), number(dropped)), tile(t("fly.held_count"), number(holding))),
       last ? section("fly-last", t("fly.last"), h("p", {}, last.verdict), last.cost ? h("p", {class: "note"}, t("fly.cost", {time: span(last.cost.seconds), cpu: span(last.cost.cpu_seconds), memory: bytes(last.cost.peak_mib * 1048576)})) : null,

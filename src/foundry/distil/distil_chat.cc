@@ -293,13 +293,11 @@ std::string distil_table(const json& report) {
                          one["bytes"].get<double>() / 1e6, one["tokens_per_s"].get<double>(), one["memory"].get<double>() / 1e6);
     if (price > 0) table += fmt::format("{:>15.3f}", one["cost_per_million_tokens"].get<double>());
   }
-  const auto gained = [&](const char* key, const char* who) {
-    if (!report.contains(key)) return;
-    const json& g = report[key].contains("mean") ? report[key] : report[key].contains(measure) ? report[key][measure] : report[key]["rouge_l"];
+  const auto gained = [&](const json& g, const char* who) {
     table += fmt::format("\n  {} gained it {:+.3f} of {} (95 %: {:+.3f} to {:+.3f})", who, g["mean"].get<double>(), measure, g["low"].get<double>(), g["high"].get<double>());
   };
-  gained("gain", "the teacher");
-  gained("gain_over_words", "over the words alone, its reading");
+  if (report.contains("gain")) gained(report["gain"][report["kind"] == "chat" ? "rouge_l" : measure], "the teacher");
+  if (report.contains("gain_over_words")) gained(report["gain_over_words"], "over the words alone, its reading");
   return table;
 }
 

@@ -65,8 +65,7 @@ LabelTask classifier_task(const Recipe& recipe, const std::filesystem::path& out
   task.test = data->test;
   task.kept_back = kKeptBack;
   say(fmt::format("read      {} records to learn from, of which the student sees {}; {} held out", data->train.size(), task.learn.texts.size(), task.test.size()));
-  task.judge = [data, seed = static_cast<uint64_t>(recipe.train.seed)](const Encoder& trunk) {
-    const auto words = WordVectors::shipped();
+  task.judge = [data, words = WordVectors::shipped(), seed = static_cast<uint64_t>(recipe.train.seed)](const Encoder& trunk) {
     const Encoder encoder = trunk ? join_encoders({words, trunk}) : words;
     const TextClassifier classifier = TextClassifier::train(texts_of(data->train), labels_of(data->train), encoder, seed);
     if (trunk) trunk->encode(texts_of(data->test));  // many at a time, so that judging finds them in the cache

@@ -356,15 +356,13 @@ json FlyFolder::status(const std::string& name) {
   return result;
 }
 
-json FlyFolder::left_out(const std::string& name) {
-  json list = status(name).value("left_out", json::array());
+void FlyFolder::describe(const std::string& name, json& left_out) {
   std::unordered_map<std::string, json*> by_receipt;
-  for (json& one : list) by_receipt[one["id"].get<std::string>()] = &one;
+  for (json& one : left_out) by_receipt[one["id"].get<std::string>()] = &one;
   feedback_.each(name, 0, [&](const Feedback& f) {
     if (const auto at = by_receipt.find(f.receipt); at != by_receipt.end())
       at->second->update({{"label", f.name()}, {"component", f.component}, {"better", f.better}, {"text", f.text}, {"source", f.source}, {"person", f.person}});
   });
-  return list;
 }
 
 json FlyFolder::history(const std::string& name, size_t most) {

@@ -48,7 +48,7 @@ class FlyFolder {
   nlohmann::json watch(const std::string& name);
 
   nlohmann::json status(const std::string& name);
-  nlohmann::json left_out(const std::string& name);  // status' list of the last turn, each with what was said, of what and by whom
+  void describe(const std::string& name, nlohmann::json& left_out);  // adds to status' list of the last turn what was said, of what and by whom
   nlohmann::json history(const std::string& name, size_t most = 200);
   nlohmann::json forget(const std::string& person);
   // Receipts, or a source, "accepted", "rejected" or "" (undecided again).
