@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "core/error.h"
@@ -71,6 +73,7 @@ constexpr const char* kMigrations[] = {
          kind TEXT NOT NULL, number INTEGER NOT NULL, seen INTEGER NOT NULL, body TEXT NOT NULL);  -- body: JSON
        CREATE INDEX fly_event_model ON fly_event(model, id);)",
 };
+constexpr std::chrono::milliseconds kBusyTimeout{10000};
 constexpr int kVersion = static_cast<int>(std::size(kMigrations));
 
 [[noreturn]] void failed(sqlite3* database, const std::string& where) {
@@ -152,9 +155,10 @@ Database::Database(const std::filesystem::path& folder) : folder_(folder) {
   const int opened = sqlite3_open_v2(file.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   try {
     if (opened != SQLITE_OK) failed(database_, file.string());
-    sqlite3_busy_timeout(database_, 10000);
+    sqlite3_busy_timeout(database_, static_cast<int>(kBusyTimeout.count()));
     sqlite3_db_config(database_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;");
+    use_write_ahead_log();
+    execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;");
     migrate();
   } catch (...) {
     sqlite3_close_v2(database_);
@@ -166,6 +170,18 @@ Database::~Database() { sqlite3_close_v2(database_); }
 
 void Database::execute(const char* sql) {
   if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) failed(database_, file_in(folder_).string());
+}
+
+void Database::use_write_ahead_log() {
+  // Turning it on raises a read lock to an exclusive one. Where two connections do so at once SQLite tells one of them "busy" at once, without
+  // the busy timeout, as both would wait for ever (sqlite.org/c3ref/busy_handler.html); the later try finds it turned on.
+  const auto give_up = std::chrono::steady_clock::now() + kBusyTimeout;
+  for (;;) {
+    const int result = sqlite3_exec(database_, "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr);
+    if (result == SQLITE_OK) return;
+    if ((result & 0xff) != SQLITE_BUSY || std::chrono::steady_clock::now() > give_up) failed(database_, file_in(folder_).string());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 void Database::migrate() {

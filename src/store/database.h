@@ -60,6 +60,7 @@ class Database {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
+  void use_write_ahead_log();
   void migrate();
   std::filesystem::path folder_;
   std::mutex mutex_;
