@@ -1,13 +1,12 @@
 #include "kernels/machine_limits.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <new>
 
+#include "core/huge_memory.h"
 #include "kernels/target.h"
 
 namespace ingot {
@@ -62,10 +61,9 @@ uint64_t sum_words(const uint64_t* p, const uint64_t* end) {
 
 double read_rate(ThreadTeam& team) {
   constexpr size_t kWords = size_t{1} << 26;  // 512 MiB, beyond any shared cache
-  void* memory = mmap(nullptr, kWords * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  madvise(memory, kWords * 8, MADV_HUGEPAGE);  // as the weights are: else the address cache limits
-  auto* words = static_cast<uint64_t*>(memory);
+  const auto memory = huge_memory(kWords * 8);  // as the weights are: else the address cache limits
+  if (!memory) throw std::bad_alloc();
+  auto* words = reinterpret_cast<uint64_t*>(memory.get());
   auto share = [&](int part, int parts) { return kWords / 16 * static_cast<size_t>(part) / static_cast<size_t>(parts) * 16; };
   team.run([&](int part, int parts) {
     std::memset(words + share(part, parts), 1, (share(part + 1, parts) - share(part, parts)) * 8);
@@ -79,7 +77,6 @@ double read_rate(ThreadTeam& team) {
     });
     best = std::max(best, static_cast<double>(kWords) * 8 / seconds_since(start) / 1e9);
   }
-  munmap(memory, kWords * 8);
   return best;
 }
 

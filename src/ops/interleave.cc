@@ -1,18 +1,16 @@
 #include "ops/interleave.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <vector>
 
+#include "core/huge_memory.h"
 #include "kernels/matmul.h"
 
 namespace ingot {
 namespace {
 
-constexpr int64_t kHuge = int64_t{2} << 20;  // huge pages: fewer faults while filling, fewer misses of the address cache later
-constexpr int64_t kGroups = 32;              // groups that a thread takes at once
+constexpr int64_t kGroups = 32;  // groups that a thread takes at once
 
 }  // namespace
 
@@ -31,11 +29,8 @@ bool interleave(std::span<Weight* const> weights, ThreadTeam& team) {
     jobs += (groups + kGroups - 1) / kGroups;
   }
   if (!total) return true;
-  const auto size = static_cast<size_t>((total + kHuge - 1) / kHuge * kHuge);
-  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) return false;
-  madvise(base, size, MADV_HUGEPAGE);
-  std::shared_ptr<std::byte> memory(static_cast<std::byte*>(base), [size](std::byte* p) { munmap(p, size); });
+  const std::shared_ptr<std::byte> memory = huge_memory(static_cast<size_t>(total));
+  if (!memory) return false;
   std::atomic<int64_t> next{0};
   team.run([&](int, int) {
     for (int64_t job; (job = next.fetch_add(1)) < jobs;) {

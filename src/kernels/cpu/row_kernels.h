@@ -7,6 +7,7 @@
 namespace ingot::cpu {
 
 inline constexpr int kCacheBlock = 64;     // positions that one block of the key/value cache holds
+inline constexpr int64_t kLowRankColumns = 32;  // of a block of low_rank_up
 inline constexpr int kAttentionRows = 4;   // query rows that one call takes
 
 // Elements of a cached position that share a scale where the cache holds 8 or 4 bits, and the bytes of a position. REQUIRES: 16 divides d.
@@ -19,10 +20,8 @@ struct AdamStep {
 
 struct RowKernels {
   float (*dot)(const float* a, const float* b, int64_t n);
-  float (*dot_f16)(const float* a, const uint16_t* b, int64_t n);
   int32_t (*dot_bytes)(const int8_t* a, const int8_t* b, int64_t n);              // exact; REQUIRES: n below 2^17
   void (*add_scaled)(float* y, float a, const float* x, int64_t n);               // y += a x
-  void (*add_scaled_f16)(float* y, float a, const uint16_t* x, int64_t n);
   void (*add)(const float* a, const float* b, float* y, int64_t n);               // y = a + b; may be in place
   float (*rms_norm)(const float* x, const float* w, float epsilon, float* y, int64_t n);  // returns 1/rms
   // dx += the gradient of y = x * inverse * w; dw += its own.
@@ -47,6 +46,13 @@ struct RowKernels {
                        const int* first, const int* count, float* peak, float* total, float* out, int64_t out_stride, float* room);
   // Writes x [d] as position `at` (0 to 63) of a block of keys or of values.
   void (*store_codes)(int bits, bool keys, const float* x, int64_t d, int at, std::byte* block);
+
+  // The two halves of a low-rank product of one row, which is read once. `ahead` bytes beyond what is read are prefetched: the next row's
+  // part. Down: h [rank] = a [rank, n] x. Up: y [n] += b^T h, where b is in blocks of 32 columns, [n/32][rank][32], the last one filled up.
+  void (*low_rank_down)(const float* x, const float* a, int64_t rank, int64_t n, int64_t ahead, float* h);
+  void (*low_rank_down_f16)(const float* x, const uint16_t* a, int64_t rank, int64_t n, int64_t ahead, float* h);
+  void (*low_rank_up)(const float* h, const float* b, int64_t rank, int64_t n, int64_t ahead, float* y);
+  void (*low_rank_up_f16)(const float* h, const uint16_t* b, int64_t rank, int64_t n, int64_t ahead, float* y);
 
   void (*gelu)(const float* x, float* y, int64_t n);                              // x Phi(x), the normal distribution itself; may be in place
   void (*gelu_times)(const float* gate, const float* up, float* y, int64_t n);    // gelu's tanh approximation of gate, times up

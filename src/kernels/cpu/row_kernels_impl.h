@@ -1,6 +1,7 @@
 // The bodies of RowKernels, compiled once per target by the file that includes this.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/cache_codes.h"
@@ -10,8 +11,7 @@
 namespace ingot::cpu {
 namespace {
 
-template <typename T>
-float dot(const float* a, const T* b, int64_t n) {
+float dot(const float* a, const float* b, int64_t n) {
   F16x s[4] = {zero(), zero(), zero(), zero()};
   int64_t i = 0;
   for (; i + 64 <= n; i += 64)
@@ -23,9 +23,48 @@ float dot(const float* a, const T* b, int64_t n) {
   return sum_lanes(add(add(s[0], s[1]), add(s[2], s[3])));
 }
 
-void add_scaled_f16(float* y, float a, const uint16_t* x, int64_t n) {
-  F16x scale = splat(a);
-  each16(y, n, 0, [&](int64_t i, F16x v, int64_t c) { store_at(y + i, fma(scale, load_at(x + i, c), v), c); });
+// Each row has one sum of vectors whatever the rows beside it, so its bits are those it has alone.
+template <int R, typename T>
+void low_rank_rows(const float* x, const T* a, int64_t n, int64_t ahead, float* h) {
+  F16x s[R];
+  for (int r = 0; r < R; ++r) s[r] = zero();
+  int64_t i = 0;
+  for (; i + 32 <= n; i += 32) {
+    const F16x first = load(x + i), second = load(x + i + 16);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const T* at = a + r * n + i;
+      __builtin_prefetch(reinterpret_cast<const char*>(at) + ahead, 0, 2);
+      s[r] = fma(first, load(at), s[r]);
+      s[r] = fma(second, load(at + 16), s[r]);
+    }
+  }
+  for (; i < n; i += 16)
+    for (int r = 0; r < R; ++r) s[r] = fma(load_at(x + i, std::min<int64_t>(16, n - i)), load_at(a + r * n + i, std::min<int64_t>(16, n - i)), s[r]);
+  for (int r = 0; r < R; ++r) h[r] = sum_lanes(s[r]);
+}
+
+template <typename T>
+void low_rank_down(const float* x, const T* a, int64_t rank, int64_t n, int64_t ahead, float* h) {
+  int64_t r = 0;
+  for (; r + 4 <= rank; r += 4) low_rank_rows<4>(x, a + r * n, n, ahead, h + r);  // enough sums to hide the latency of one
+  for (; r < rank; ++r) low_rank_rows<1>(x, a + r * n, n, ahead, h + r);
+}
+
+template <typename T>
+void low_rank_up(const float* h, const T* b, int64_t rank, int64_t n, int64_t ahead, float* y) {
+  for (int64_t i = 0; i < n; i += kLowRankColumns) {
+    const int64_t first = n - i < 16 ? n - i : 16, second = n - i < 32 ? n - i - first : 16;
+    F16x low = load_at(y + i, first), high = second > 0 ? load_at(y + i + 16, second) : zero();
+    for (int64_t r = 0; r < rank; ++r, b += kLowRankColumns) {
+      const F16x scale = splat(h[r]);
+      __builtin_prefetch(reinterpret_cast<const char*>(b) + ahead, 0, 2);
+      low = fma(scale, load(b), low);
+      high = fma(scale, load(b + 16), high);
+    }
+    store_at(y + i, low, first);
+    if (second > 0) store_at(y + i + 16, high, second);
+  }
 }
 
 int32_t dot_bytes(const int8_t* a, const int8_t* b, int64_t n) {
@@ -288,9 +327,10 @@ void attend_codes(int bits, int rows, int64_t d, const float* q, int64_t q_strid
   attend<float>(rows, d, q, q_stride, room, room + kCacheBlock * d, first, count, peak, total, out, out_stride);
 }
 
-constexpr RowKernels kRowKernels = {dot<float>, dot<uint16_t>, dot_bytes, add_scaled, add_scaled_f16, add_rows, rms_norm,   rms_norm_backward,   softmax, largest_of,
+constexpr RowKernels kRowKernels = {dot, dot_bytes, add_scaled, add_rows, rms_norm, rms_norm_backward, softmax, largest_of,
                                     exp_minus, silu_times, silu_times_backward, adam, to_f16, attend<float>, attend<uint16_t>,
-                                    attend_codes, store_codes, gelu, gelu_times, gelu_times_backward};
+                                    attend_codes, store_codes, low_rank_down<float>, low_rank_down<uint16_t>, low_rank_up<float>,
+                                    low_rank_up<uint16_t>, gelu, gelu_times, gelu_times_backward};
 
 }  // namespace
 }  // namespace ingot::cpu

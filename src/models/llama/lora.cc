@@ -3,26 +3,17 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
+#include <new>
 #include <utility>
 
 #include "core/error.h"
+#include "core/huge_memory.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/dequantize.h"
 #include "models/llama/llama.h"
 
 namespace ingot {
-
-LoraAdapter::LoraAdapter() {
-  static std::atomic<uint64_t> next = 0;
-  serial_ = ++next;
-}
-
-int64_t LoraAdapter::bytes() const {
-  size_t sum = 0;
-  for (const auto& layer : layers_)
-    for (const LoraPart& p : layer) sum += (p.down.capacity() + p.up.capacity() + p.factor.capacity()) * sizeof(float) + (p.down_f16.capacity() + p.up_f16.capacity()) * sizeof(uint16_t);
-  return static_cast<int64_t>(sum);
-}
 
 namespace {
 
@@ -38,130 +29,173 @@ const Weight& matrix(const LlamaLayer& l, LoraTarget target) {
   }
 }
 
+int64_t up_index(int64_t rank, int64_t j, int64_t o) {  // of up's element [j, o]
+  return (o / cpu::kLowRankColumns * rank + j) * cpu::kLowRankColumns + o % cpu::kLowRankColumns;
+}
+
 void row_of(const Weight& w, int64_t r, float* out) {
   dequantize_row(w.type, static_cast<const char*>(w.data) + r * row_bytes(w.type, w.cols), out, w.cols);
 }
 
 }  // namespace
 
-void LoraPart::project(const float* x, float* h) const {
-  const auto& kernels = cpu::row_kernels();
-  for (int64_t j = 0; j < rank; ++j) h[j] = down.empty() ? scale * kernels.dot_f16(x, down_f16.data() + j * in, in) : kernels.dot(x, down.data() + j * in, in);
-}
-
-void LoraPart::add(const float* h, float* y, int64_t from, int64_t to) const {
-  const auto& kernels = cpu::row_kernels();
-  for (int64_t j = 0; j < rank; ++j) {
-    if (up.empty()) kernels.add_scaled_f16(y + from, h[j], up_f16.data() + j * out + from, to - from);
-    else kernels.add_scaled(y + from, h[j], up.data() + j * out + from, to - from);
-  }
-}
+int64_t LoraPart::up_size() const { return (out + cpu::kLowRankColumns - 1) / cpu::kLowRankColumns * cpu::kLowRankColumns * rank; }
 
 void LoraPart::add_row(int64_t o, float* row) const {
   const auto& kernels = cpu::row_kernels();
+  std::vector<float> wide(static_cast<size_t>(f16 ? in : 0));
   for (int64_t j = 0; j < rank; ++j) {
-    const auto at = static_cast<size_t>(j * out + o);
-    if (up.empty()) kernels.add_scaled_f16(row, scale * f32_of_f16(up_f16[at]), down_f16.data() + j * in, in);
-    else kernels.add_scaled(row, up[at], down.data() + j * in, in);
+    const int64_t at = up_index(rank, j, o);
+    if (!f16) {
+      kernels.add_scaled(row, scale * static_cast<const float*>(up)[at], static_cast<const float*>(down) + j * in, in);
+      continue;
+    }
+    dequantize_row(ElementType::kF16, static_cast<const uint16_t*>(down) + j * in, wide.data(), in);
+    kernels.add_scaled(row, scale * f32_of_f16(static_cast<const uint16_t*>(up)[at]), wide.data(), in);
   }
 }
+
+// A part's values while a file is read.
+struct LoraAdapter::Loose {
+  int64_t layer;
+  LoraTarget target;
+  std::vector<float> down, up, factor;
+};
+
+LoraAdapter::LoraAdapter() {
+  static std::atomic<uint64_t> next = 0;
+  serial_ = ++next;
+}
+
+LoraAdapter::~LoraAdapter() = default;
 
 // a [rank, in], b [out, rank] as files have them. permute: b's rows are in the order of halves, the base's in that of pairs.
 void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
                       bool permute, std::vector<float> magnitude, bool f16, const std::string& where) {
   const Weight& w = matrix(base.layer(layer), target);
-  LoraPart& p = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
-  p.rank = rank, p.in = w.cols, p.out = w.rows;
-  f16 = f16 && magnitude.empty();  // DoRA's factor is taken into B
-  if (f16) p.scale = std::exchange(scale, 1.0f);
-  p.down = std::move(a);
-  p.up.resize(static_cast<size_t>(rank * w.rows));
+  LoraPart& p = part(layer, target);
+  p.rank = rank, p.in = w.cols, p.out = w.rows, p.scale = scale;
+  Loose& loose = loose_.emplace_back(Loose{layer, target, std::move(a), {}, {}});
+  loose.up.resize(static_cast<size_t>(p.up_size()));
   const int64_t d = base.config().head_size;
   auto source = [&](int64_t row) { return permute ? row / d * d + row % 2 * (d / 2) + row % d / 2 : row; };
   for (int64_t o = 0; o < w.rows; ++o)
-    for (int64_t j = 0; j < rank; ++j) p.up[static_cast<size_t>(j * w.rows + o)] = scale * b[static_cast<size_t>(source(o) * rank + j)];
-  for (const auto* values : {&p.down, &p.up, &magnitude})
+    for (int64_t j = 0; j < rank; ++j) loose.up[static_cast<size_t>(up_index(rank, j, o))] = b[static_cast<size_t>(source(o) * rank + j)];
+  for (const auto* values : {&loose.down, &loose.up, &magnitude})
     for (float v : *values)
       if (!std::isfinite(v)) bad_input("a value is not finite", where, "train the adapter again");
-  if (f16) {
-    for (auto [from, to] : {std::pair{&p.down, &p.down_f16}, {&p.up, &p.up_f16}}) {
-      to->resize(from->size());
-      cpu::row_kernels().to_f16(from->data(), to->data(), static_cast<int64_t>(from->size()));
-      std::vector<float>().swap(*from);  // "= {}" would keep the memory
-    }
-  }
+  p.down = loose.down.data(), p.up = loose.up.data();
+  p.f16 = f16 && magnitude.empty();  // DoRA's factor is taken into B: gather() makes them halves
   if (magnitude.empty()) return;
-  p.factor.resize(static_cast<size_t>(w.rows));
+  loose.factor.resize(static_cast<size_t>(w.rows));
   std::vector<float> row(static_cast<size_t>(w.cols));
   for (int64_t o = 0; o < w.rows; ++o) {  // the norm of a row of W + BA
     row_of(w, o, row.data());
     p.add_row(o, row.data());
     double norm = std::sqrt(static_cast<double>(cpu::row_kernels().dot(row.data(), row.data(), w.cols)));
     float factor = static_cast<float>(magnitude[static_cast<size_t>(source(o))] / std::max(norm, 1e-30));
-    p.factor[static_cast<size_t>(o)] = factor;
-    for (int64_t j = 0; j < rank; ++j) p.up[static_cast<size_t>(j * w.rows + o)] *= factor;
+    loose.factor[static_cast<size_t>(o)] = factor;
+    for (int64_t j = 0; j < rank; ++j) loose.up[static_cast<size_t>(up_index(rank, j, o))] *= factor;
   }
+}
+
+void LoraAdapter::gather() {
+  std::sort(loose_.begin(), loose_.end(), [](const Loose& a, const Loose& b) { return std::pair(a.layer, a.target) < std::pair(b.layer, b.target); });
+  auto lines = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
+  size_t size = 0;
+  for (const Loose& l : loose_) {
+    const size_t element = part(l.layer, l.target).f16 ? 2 : 4;
+    size += lines(l.down.size() * element) + lines(l.up.size() * element) + lines(l.factor.size() * 4);
+  }
+  memory_ = huge_memory(size);
+  if (!memory_) throw std::bad_alloc();
+  bytes_ = static_cast<int64_t>(size);
+  std::byte* at = memory_.get();
+  auto place = [&](const std::vector<float>& values, bool f16) {
+    std::byte* to = at;
+    if (f16) cpu::row_kernels().to_f16(values.data(), reinterpret_cast<uint16_t*>(to), static_cast<int64_t>(values.size()));
+    else std::memcpy(to, values.data(), values.size() * sizeof(float));
+    at += lines(values.size() * (f16 ? 2 : 4));
+    return to;
+  };
+  for (const Loose& l : loose_) {
+    LoraPart& p = part(l.layer, l.target);
+    p.down = place(l.down, p.f16);
+    p.up = place(l.up, p.f16);
+    if (!l.factor.empty()) p.factor = reinterpret_cast<const float*>(place(l.factor, false));
+  }
+  std::vector<Loose>().swap(loose_);
 }
 
 namespace {
 
-// Columns [from, to) of one row.
-void adapt_row(const LoraPart& p, const float* h, float* y, const float* bias, int64_t from, int64_t to) {
-  if (!p.factor.empty())
+// One row's way through its adapter.
+struct AdaptedRow {
+  const LoraPart* part;
+  const float* x;
+  float* y;
+  int64_t ahead;  // bytes from this row's part to the next row's
+};
+
+void adapt_down(const AdaptedRow& r, float* h) {
+  const auto& kernels = cpu::row_kernels();
+  const LoraPart& p = *r.part;
+  if (p.f16) kernels.low_rank_down_f16(r.x, static_cast<const uint16_t*>(p.down), p.rank, p.in, r.ahead, h);
+  else kernels.low_rank_down(r.x, static_cast<const float*>(p.down), p.rank, p.in, r.ahead, h);
+  for (int64_t j = 0; j < p.rank; ++j) h[j] *= p.scale;
+}
+
+// Columns [from, to); from is a multiple of a block's.
+void adapt_up(const AdaptedRow& r, const float* h, const float* bias, int64_t from, int64_t to) {
+  const auto& kernels = cpu::row_kernels();
+  const LoraPart& p = *r.part;
+  if (p.factor)
     for (int64_t o = from; o < to; ++o) {
       float b = bias ? bias[o] : 0;
-      y[o] = (y[o] - b) * p.factor[static_cast<size_t>(o)] + b;
+      r.y[o] = (r.y[o] - b) * p.factor[o] + b;
     }
-  p.add(h, y, from, to);
+  if (p.f16) kernels.low_rank_up_f16(h, static_cast<const uint16_t*>(p.up) + from * p.rank, p.rank, to - from, r.ahead, r.y + from);
+  else kernels.low_rank_up(h, static_cast<const float*>(p.up) + from * p.rank, p.rank, to - from, r.ahead, r.y + from);
 }
 
 }  // namespace
 
 void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t layer, LoraTarget target, Tensor x, Tensor y, const Weight& bias) {
-  struct Row {
-    const LoraPart* part;
-    int64_t row;
-    float* h;
-  };
-  thread_local std::vector<Row> rows;
-  rows.clear();
-  int64_t work = 0;
-  auto mark = c.arena.mark();
+  thread_local std::vector<AdaptedRow> list;
+  list.clear();
+  int64_t work = 0, most = 0;
   for (const AdapterRows& group : adapters)
     if (const LoraPart* part = group.adapter->find(layer, target)) {
-      float* h = c.arena.floats(group.rows * part->rank);
-      for (int64_t r = 0; r < group.rows; ++r) rows.push_back({part, group.first + r, h + r * part->rank});
+      for (int64_t r = group.first; r < group.first + group.rows; ++r) list.push_back({part, x.row(r), y.row(r), 0});
       work += group.rows * part->rank * (part->in + part->out);
+      most = std::max(most, part->rank);
     }
-  if (rows.empty()) return;
+  if (list.empty()) return;
+  for (size_t i = 0; i + 1 < list.size(); ++i)
+    list[i].ahead = static_cast<const std::byte*>(list[i + 1].part->down) - static_cast<const std::byte*>(list[i].part->down);
   const float* b = bias ? bias.f32() : nullptr;
-  auto down = [&](const Row& r) { r.part->project(x.row(r.row), r.h); };
-  const auto& list = rows;
+  const auto mark = c.arena.mark();
+  float* room = c.arena.floats(c.team.size() * most);
+  const auto& rows = list;
+  auto whole = [&](size_t from, size_t to, float* h) {
+    for (size_t i = from; i < to; ++i) {
+      adapt_down(rows[i], h);
+      adapt_up(rows[i], h, b, 0, rows[i].part->out);
+    }
+  };
   // Waking the team costs as much as some 50,000 multiplications; few rows are split by columns, many by rows.
   if (work < 50000 || c.team.size() == 1) {
-    for (const Row& r : list) {
-      down(r);
-      adapt_row(*r.part, r.h, y.row(r.row), b, 0, r.part->out);
-    }
-  } else if (static_cast<int64_t>(list.size()) >= 2 * c.team.size()) {
-    c.team.parallel_for(list.size(), 1, [&](size_t from, size_t to) {
-      for (size_t i = from; i < to; ++i) {
-        down(list[i]);
-        adapt_row(*list[i].part, list[i].h, y.row(list[i].row), b, 0, list[i].part->out);
-      }
-    });
+    whole(0, rows.size(), room);
   } else {
-    int64_t most = 0;
-    for (const Row& r : list) most = std::max(most, r.part->rank);
-    float* room = c.arena.floats(c.team.size() * most);
+    const bool by_rows = rows.size() >= 2 * static_cast<size_t>(c.team.size());
     c.team.run([&](int part, int of) {
       float* h = room + part * most;
-      for (Row r : list) {  // each thread computes the few products down for itself
-        r.h = h;
-        down(r);
-        // Whole vectors of 16, so that an element is computed alike wherever the cut is.
-        auto cut = [&](int64_t p) { return p == of ? r.part->out : r.part->out * p / of / 16 * 16; };
-        adapt_row(*r.part, h, y.row(r.row), b, cut(part), cut(part + 1));
+      if (by_rows) return whole(rows.size() * static_cast<size_t>(part) / static_cast<size_t>(of), rows.size() * static_cast<size_t>(part + 1) / static_cast<size_t>(of), h);
+      for (const AdaptedRow& r : rows) {  // each thread computes the few products down for itself
+        adapt_down(r, h);
+        const int64_t out = r.part->out;
+        auto cut = [&](int64_t p) { return p == of ? out : out * p / of / cpu::kLowRankColumns * cpu::kLowRankColumns; };
+        adapt_up(r, h, b, cut(part), cut(part + 1));
       }
     });
   }
@@ -189,8 +223,8 @@ void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter,
     std::string bytes(static_cast<size_t>(w->rows * stride), '\0');
     for (int64_t o = 0; o < w->rows; ++o) {
       row_of(*w, o, row.data());
-      if (!p->factor.empty())
-        for (float& v : row) v *= p->factor[static_cast<size_t>(o)];
+      if (p->factor)
+        for (float& v : row) v *= p->factor[o];
       p->add_row(o, row.data());
       if (w->type == ElementType::kF32) std::copy(row.begin(), row.end(), reinterpret_cast<float*>(bytes.data() + o * stride));
       else quantize_row(w->type, row.data(), bytes.data() + o * stride, w->cols);

@@ -22,23 +22,24 @@ class Safetensors;
 enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
 inline constexpr int kLoraTargets = 7;
 
-// For one matrix [out, in] of one layer: y becomes factor * (W x) + scale * up^T (down x) (+ bias). What a file has as F16 stays so.
+// For one matrix [out, in] of one layer: y becomes factor * (W x) + up^T (scale * down x) (+ bias). In the adapter's memory.
 struct LoraPart {
   int64_t rank = 0, in = 0, out = 0;
-  std::vector<float> down;    // [rank, in]; or empty, and down_f16 is there
-  std::vector<float> up;      // [rank, out]: B transposed, times alpha / rank (or its root) and the factor; or empty, and up_f16 is there
-  std::vector<uint16_t> down_f16, up_f16;  // the same in f16; up_f16 is B transposed alone
-  float scale = 1;            // of up_f16: alpha / rank (or its root)
-  std::vector<float> factor;  // [out], DoRA's magnitudes over the norms of W + BA; empty: 1
+  bool f16 = false;               // down and up; what a file has as F16 stays so. Else f32
+  const void* down = nullptr;     // [rank, in]
+  const void* up = nullptr;       // B transposed, times the factor, in blocks of columns as row_kernels.h has them
+  float scale = 1;                // alpha / rank (or its root)
+  const float* factor = nullptr;  // [out], DoRA's magnitudes over the norms of W + BA; null: 1
 
-  void project(const float* x, float* h) const;                             // h [rank]: down x, times the scale
-  void add(const float* h, float* y, int64_t from, int64_t to) const;       // y[from, to) += up^T h
-  void add_row(int64_t o, float* row) const;                                // row [in] += row o of the product
+  int64_t up_size() const;
+  void add_row(int64_t o, float* row) const;  // row [in] += row o of the product
 };
 
 // Immutable; any thread.
 class LoraAdapter {
  public:
+  ~LoraAdapter();
+
   // A folder as PEFT saves it (adapter_config.json, adapter_model.safetensors) or a GGUF file of type adapter. Throws Error (input)
   // naming the tensor or key that does not fit the base, or what is not supported.
   static std::shared_ptr<const LoraAdapter> open(const std::filesystem::path& path, const Llama& base);
@@ -46,12 +47,12 @@ class LoraAdapter {
   // PEFT's two files in memory. where: names them in messages.
   static std::shared_ptr<const LoraAdapter> read(std::string_view config_json, std::span<const std::byte> safetensors, const std::string& where, const Llama& base);
 
-  const LoraPart* find(int64_t layer, LoraTarget target) const {
-    const LoraPart& part = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
-    return part.rank ? &part : nullptr;
+  const LoraPart* find(int64_t layer, LoraTarget target) const {  // null: the matrix stays as it is
+    const LoraPart& found = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
+    return found.rank ? &found : nullptr;
   }
   uint64_t serial() const { return serial_; }  // of this process, never 0 and never given twice
-  int64_t bytes() const;
+  int64_t bytes() const { return bytes_; }
   const std::string& name() const { return name_; }
 
  private:
@@ -60,8 +61,14 @@ class LoraAdapter {
   void read_gguf(const Gguf& file, const Llama& base);
   void set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
            bool permute, std::vector<float> magnitude, bool f16, const std::string& where);
+  LoraPart& part(int64_t layer, LoraTarget target) { return layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)]; }
+  void gather();  // what set() was given, into one memory in the order of use
+  struct Loose;
   std::string name_;
   uint64_t serial_;
+  std::vector<Loose> loose_;
+  std::shared_ptr<std::byte> memory_;
+  int64_t bytes_ = 0;
   std::vector<std::array<LoraPart, kLoraTargets>> layers_;
 };
 

@@ -46,6 +46,7 @@ std::shared_ptr<const LoraAdapter> LoraAdapter::open(const std::filesystem::path
   if (std::filesystem::is_directory(path))
     adapter->read_peft(read_file(path / "adapter_config.json"), (path / "adapter_config.json").string(), *Safetensors::open(path / "adapter_model.safetensors"), base);
   else adapter->read_gguf(*Gguf::open(path), base);
+  adapter->gather();
   return adapter;
 }
 
@@ -54,6 +55,7 @@ std::shared_ptr<const LoraAdapter> LoraAdapter::read(std::string_view config_jso
   adapter->name_ = where;
   adapter->layers_.resize(static_cast<size_t>(base.config().layers));
   adapter->read_peft(config_json, where + ": adapter_config.json", *Safetensors::parse(safetensors, where + ": adapter_model.safetensors"), base);
+  adapter->gather();
   return adapter;
 }
 
