@@ -8,16 +8,20 @@
 
 #include "cli/command.h"
 #include "cli/chat_session.h"
+#include "cli/sampling_options.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
+#include "models/llama/lora.h"
 
 namespace ingot {
 
 void add_chat(CLI::App& app) {
   struct Options {
-    std::string model, system, once;
+    std::string model, system, once, adapter, draft_model, kv = "f16";
     Generation request;
+    SamplingOptions sampling;
+    EngineOptions engine;
   };
   auto o = std::make_shared<Options>();
   o->request.limit = 1024;
@@ -27,17 +31,24 @@ void add_chat(CLI::App& app) {
   command->add_option("--system", o->system, "what the model is told first");
   command->add_option("-p,--prompt", o->once, "ask this, print the answer and end");
   command->add_option("-n,--tokens", o->request.limit, "of an answer, at most")->check(CLI::PositiveNumber);
-  command->add_option("--temperature", o->request.sampling.temperature, "0: always the likeliest token")->check(CLI::Range(0.0, 100.0));
-  command->add_option("--top-p", o->request.sampling.top_p, "draw from the likeliest that sum to p")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--min-p", o->request.sampling.min_p, "leave out what is less likely than this share of the top")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same answers");
+  o->sampling.add_to(*command, o->request);
+  command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
+  command->add_option("--context", o->engine.context, "tokens that a conversation may have; without it as many as 1 GiB of keys and values holds, or the model")->check(CLI::Range(64, 1 << 30));
+  command->add_option("--kv", o->kv, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
+  auto* draft = command->add_option("--draft", o->engine.draft, "tokens to guess ahead from the text so far; the answers stay the same")->check(CLI::Range(0, 64));
+  command->add_option("--draft-model", o->draft_model, "a smaller model with the same vocabulary, to guess instead")->needs(draft);
   command->callback([o] {
-    ChatSession talk(o->model);
+    if (o->engine.context > 0) o->engine.cache_bytes = 0;
+    o->engine.cache = cache_type_of_name(o->kv);
+    ChatSession talk(o->model, o->engine, o->draft_model);
+    if (!o->adapter.empty()) o->request.adapter = LoraAdapter::open(o->adapter, talk.model());
+    o->sampling.settle(talk.advice(), talk.tokenizer(), o->request);
+    o->request.cancel = interruption();
     talk.system(o->system);
     const auto show = [](std::string_view text) {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);
-      return !interrupted();
+      return true;
     };
     if (!o->once.empty()) {
       talk.say(o->once, o->request, show);

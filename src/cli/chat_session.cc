@@ -20,10 +20,11 @@ LanguageModel plain_model(const std::string& name) {
 
 }  // namespace
 
-ChatSession::ChatSession(const std::string& model, EngineOptions options) : language_(plain_model(model)) {
+ChatSession::ChatSession(const std::string& model, EngineOptions options, const std::string& draft_model) : language_(plain_model(model)) {
   const std::string& source = language_.chat_template;
   if (source.empty()) bad_input("this model does not converse: it has no chat template", model, "fetch one that does: ingot pull smollm2-135m-instruct, then ingot chat smollm2-135m-instruct");
   template_ = std::make_unique<ChatTemplate>(source, model + ": chat template");
+  if (!draft_model.empty()) options.draft_model = open_draft_model(draft_model, *language_.tokenizer);
   engine_ = std::make_unique<Engine>(language_.model, language_.tokenizer, default_team(), options);
 }
 
@@ -50,7 +51,8 @@ GenerationResult ChatSession::say(const std::string& text, Generation request, c
     const PromptText prompt = specials.take_out(template_->render(variables, std::time(nullptr)));
     request.prompt = tokenizer.encode_prompt(prompt.text, prompt.written);  // the template writes its own beginning
     const auto length = static_cast<int64_t>(request.prompt.size());
-    if (length >= context()) bad_input("the conversation has " + std::to_string(length) + " tokens, the model's context " + std::to_string(context()), "chat", "begin a new one (/new)");
+    if (length >= context()) bad_input("the conversation has " + std::to_string(length) + " tokens, the context " + std::to_string(context()) + ", the model's own " + std::to_string(language_.model->config().context), "chat",
+                                     context() < language_.model->config().context ? "begin a new one (/new), or allow a longer one with --context" : "begin a new one (/new)");
     request.limit = std::min(request.limit, context() - length);
     request.on_text = on_text;
     GenerationResult result = engine_->generate(request);

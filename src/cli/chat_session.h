@@ -16,7 +16,8 @@ namespace ingot {
 class ChatSession {
  public:
   // Throws Error (input) if the model has no chat template (the error names one to pull), or one that is not understood.
-  explicit ChatSession(const std::string& model, EngineOptions options = {});
+  // draft_model: guesses ahead; empty: none.
+  explicit ChatSession(const std::string& model, EngineOptions options = {}, const std::string& draft_model = "");
 
   void system(const std::string& text);
   void begin();  // forgets all but the system's message
@@ -24,6 +25,9 @@ class ChatSession {
   // Throws Error (input) when all that was said no longer fits the model's context, with both numbers; nothing is cut silently.
   GenerationResult say(const std::string& text, Generation request, const std::function<bool(std::string_view)>& on_text);
 
+  const Llama& model() const { return *language_.model; }
+  const Tokenizer& tokenizer() const { return *language_.tokenizer; }
+  const SamplingAdvice& advice() const { return language_.advice; }
   int64_t context() const { return engine_->context(); }
   int64_t used() const { return used_; }  // tokens of the conversation so far
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/sampling_options.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -22,6 +23,7 @@ void add_generate(CLI::App& app) {
     std::vector<std::string> choices;
     int64_t draft = 0;
     Generation request;
+    SamplingOptions sampling;
     bool raw = false, json = false, no_special = false;
   };
   auto o = std::make_shared<Options>();
@@ -29,16 +31,7 @@ void add_generate(CLI::App& app) {
   auto* text = command->add_option("-p,--prompt", o->prompt, "the text to continue");
   command->add_option("-f,--file", o->prompt_file, "a file with the text to continue")->excludes(text);
   command->add_option("-n,--tokens", o->request.limit, "tokens to produce at most")->check(CLI::PositiveNumber);
-  command->add_option("--temperature", o->request.sampling.temperature, "0: always the likeliest token")->check(CLI::Range(0.0, 100.0));
-  command->add_option("--top-k", o->request.sampling.top_k, "draw from the k likeliest, 0: all")->check(CLI::NonNegativeNumber);
-  command->add_option("--top-p", o->request.sampling.top_p, "draw from the likeliest that sum to p")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--min-p", o->request.sampling.min_p, "leave out what is less likely than this share of the top")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--repetition-penalty", o->request.sampling.repetition, "above 1 discourages what was said")->check(CLI::PositiveNumber);
-  command->add_option("--typical", o->request.sampling.typical, "keep this mass of the tokens that surprise as much as is to be expected")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--presence-penalty", o->request.sampling.presence, "off every token that was said");
-  command->add_option("--frequency-penalty", o->request.sampling.frequency, "off a token each time that it was said");
-  command->add_option("--penalty-window", o->request.sampling.penalty_window, "the penalties look at this many last tokens, 0: all")->check(CLI::NonNegativeNumber);
-  command->add_option("--dry", o->request.sampling.dry, "strength against repeating whole passages, 0: off")->check(CLI::NonNegativeNumber);
+  o->sampling.add_to(*command, o->request);
   auto* draft = command->add_option("--draft", o->draft, "tokens to guess ahead from the text so far; the answer stays the same")->check(CLI::Range(0, 64));
   command->add_option("--draft-model", o->draft_model, "a smaller model with the same vocabulary, to guess instead")->needs(draft);
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
@@ -46,8 +39,6 @@ void add_generate(CLI::App& app) {
   auto* grammar = command->add_option("--grammar", o->grammar, "a file with a grammar in llama.cpp's notation")->check(CLI::ExistingFile)->excludes(schema);
   auto* regex = command->add_option("--regex", o->regex, "the answer matches this as a whole")->excludes(schema)->excludes(grammar);
   command->add_option("--choice", o->choices, "the answer is one of these (may be repeated)")->excludes(schema)->excludes(grammar)->excludes(regex);
-  command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same text");
-  command->add_option("--stop", o->request.stop, "text that ends the answer");
   command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(CLI::Range(0, 100));
   command->add_flag("--ignore-end", o->request.ignore_end, "go on after the model's end token");
@@ -58,6 +49,7 @@ void add_generate(CLI::App& app) {
     std::string prompt = o->prompt_file.empty() ? o->prompt : read_file(o->prompt_file);
     o->request.prompt = language.tokenizer->encode(prompt);
     if (o->request.prompt.empty() && language.tokenizer->eos >= 0) o->request.prompt.push_back(language.tokenizer->eos);
+    o->sampling.settle(language.advice, *language.tokenizer, o->request);
     if (!o->adapter.empty()) o->request.adapter = LoraAdapter::open(o->adapter, *language.model);
     using Kind = ConstraintSpec::Kind;
     std::optional<ConstraintSpec> spec;
@@ -68,21 +60,18 @@ void add_generate(CLI::App& app) {
     if (spec) o->request.constraint = make_constraint(*spec, language.tokenizer);
     EngineOptions options;
     options.draft = o->draft;
-    if (!o->draft_model.empty()) {
-      auto draft = open_model(o->draft_model);
-      bool same = draft.tokenizer->size() == language.tokenizer->size();
-      for (int32_t id = 0; same && id < draft.tokenizer->size(); ++id) same = draft.tokenizer->piece(id) == language.tokenizer->piece(id);
-      if (!same) bad_input("the draft model has another vocabulary", o->draft_model, "use a smaller model of the same family");
-      options.draft_model = draft.model;
-    }
+    if (!o->draft_model.empty()) options.draft_model = open_draft_model(o->draft_model, *language.tokenizer);
     options.cache = cache_type_of_name(o->cache);
+    options.cache_bytes = 0;
+    options.context = static_cast<int64_t>(o->request.prompt.size()) + o->request.limit;
+    o->request.cancel = interruption();
     Engine engine(language.model, language.tokenizer, default_team(), options);
     if (!o->json) {
       if (!o->raw) std::fwrite(prompt.data(), 1, prompt.size(), stdout);
       o->request.on_text = [](std::string_view text) {
         std::fwrite(text.data(), 1, text.size(), stdout);
         std::fflush(stdout);
-        return !interrupted();
+        return true;
       };
     }
     auto result = engine.generate(o->request);

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "models/llama/lora.h"
 #include "runtime/open_model.h"
 
 namespace ingot {
@@ -15,7 +16,7 @@ namespace ingot {
 void add_perplexity(CLI::App& app) {
   auto* command = app.add_subcommand("perplexity", "How well a language model predicts a text (llama.cpp's method)");
   struct Options {
-    std::string model, file, cache = "f16";
+    std::string model, file, adapter, cache = "f16";
     int64_t context = 512, chunks = 0;
     bool json = false;
   };
@@ -25,6 +26,7 @@ void add_perplexity(CLI::App& app) {
   command->add_option("--context", o->context, "tokens of a chunk; the second half of each is scored")->check(CLI::Range(8, 1 << 20));
   command->add_option("--chunks", o->chunks, "only the first N chunks");
   command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
+  command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   command->add_flag("--json", o->json, "one JSON object: perplexity, tokens");
   command->callback([o] {
     auto language = open_model(o->model);
@@ -37,6 +39,7 @@ void add_perplexity(CLI::App& app) {
     int64_t chunks = static_cast<int64_t>(ids.size()) / n;
     if (o->chunks > 0) chunks = std::min(chunks, o->chunks);
     if (!chunks) bad_input("the text has " + std::to_string(ids.size()) + " tokens, one chunk needs " + std::to_string(n), o->file, "give a longer text or a shorter --context");
+    const auto adapter = o->adapter.empty() ? nullptr : LoraAdapter::open(o->adapter, model);
     Arena arena;
     Context c{default_team(), arena};
     KvCache cache = model.make_cache(n, cache_type_of_name(o->cache));
@@ -52,7 +55,9 @@ void add_perplexity(CLI::App& app) {
         std::vector<RowPlace> places;
         for (int64_t i = 0; i < count; ++i) places.push_back({pages.data(), static_cast<int32_t>(at + i)});
         auto mark = arena.mark();
-        Tensor hidden = model.cached(c, std::span(part).subspan(static_cast<size_t>(at), static_cast<size_t>(count)), places, cache);
+        const AdapterRows adapted{adapter.get(), 0, count};
+        Tensor hidden = model.cached(c, std::span(part).subspan(static_cast<size_t>(at), static_cast<size_t>(count)), places, cache,
+                                     adapter ? std::span(&adapted, 1) : std::span<const AdapterRows>());
         int64_t from = std::max(at, n / 2), to = std::min(at + count, n - 1);  // rows whose next token is scored
         if (from < to) {
           Tensor rows{hidden.row(from - at), nullptr, to - from, hidden.cols};

@@ -32,13 +32,14 @@ void add_serve(CLI::App& app) {
     uint16_t port = 8080;
     double memory_gib = 0, cache_gib = 1;
     int64_t context = 0, answer_tokens = 2048;
-    std::string otlp;
+    std::string otlp, draft_model;
+    int64_t draft = 0;
     bool plaintext = false;
     size_t requests = 1024;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("serve", "Answer over HTTP: on loopback, elsewhere with keys");
-  command->add_option("models", options->models, "NAME.ingot, a model's file, folder or name, each [NAME=]WHAT; an executable AI is its own");
+  command->add_option("models", options->models, "NAME.ingot, a model's file, folder or name, each [NAME=]WHAT, models also WHAT+ADAPTER (LoRA); an executable AI is its own");
   CLI::Option* port = command->add_option("--port", options->port, "TCP port; 0 picks a free one");
   CLI::Option* host = command->add_option("--host", options->host, "numeric address; off loopback every route but liveness asks for a key");
   command->add_option("--site", options->site, "site.toml: address, certificate, price, log; what stands here wins");
@@ -48,6 +49,8 @@ void add_serve(CLI::App& app) {
   command->add_option("--cache", options->cache_gib, "GiB of key/value cache for each language model")->check(CLI::PositiveNumber);
   command->add_option("--kv", options->kv, "what keys and values are stored as: with q8 or q4 the same memory holds 1.9 or 3.2 times the conversation")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_option("--context", options->context, "longest conversation in tokens; 0: as the model has it")->check(CLI::NonNegativeNumber);
+  auto* draft = command->add_option("--draft", options->draft, "tokens to guess ahead from the text so far; the answers stay the same")->check(CLI::Range(0, 64));
+  command->add_option("--draft-model", options->draft_model, "a smaller model that guesses instead, for the models with its vocabulary")->needs(draft);
   command->add_option("--answer-tokens", options->answer_tokens, "of an answer whose request names no limit")->check(CLI::PositiveNumber);
   command->add_option("--requests", options->requests, "worked on at once; one more is told to come back")->check(CLI::Range(1, 100000));
   command->add_flag("--plaintext", options->plaintext, "off loopback without a certificate: for a proxy in front that brings one");
@@ -66,6 +69,8 @@ void add_serve(CLI::App& app) {
     registry.cache_bytes = static_cast<int64_t>(options->cache_gib * (1 << 30));
     registry.cache = cache_type_of_name(options->kv);
     registry.context = options->context;
+    registry.draft = options->draft;
+    registry.draft_model = options->draft_model;
     registry.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
     auto models = std::make_unique<ModelRegistry>(registry);
     if (options->models.empty()) models->add(own_archive_or("").string());

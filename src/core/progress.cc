@@ -10,7 +10,8 @@ namespace ingot {
 namespace {
 
 ProgressStyle current_style = ProgressStyle::silent;
-volatile std::sig_atomic_t stop_asked = 0;
+std::atomic<bool> stop_asked = false;  // lock-free: a signal handler may set it
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 std::string duration(double seconds) {
   char text[32];
@@ -91,18 +92,20 @@ void Progress::print(std::string_view note, bool last) {
   std::fprintf(stderr, "%s%s%s", bar ? "\r\033[K" : "", line.c_str(), bar && !last ? "" : "\n");
 }
 
-bool interrupted() { return stop_asked != 0; }
+bool interrupted() { return stop_asked; }
+
+std::shared_ptr<const std::atomic<bool>> interruption() { return {std::shared_ptr<const void>(), &stop_asked}; }
 
 void stop_if_interrupted(const char* where) {
   if (interrupted()) throw Error(ErrorKind::interrupted, "interrupted, nothing was written", where, "run the same command again");
 }
 
-void forget_interrupt() { stop_asked = 0; }
+void forget_interrupt() { stop_asked = false; }
 
 void install_interrupt_handler() {
   std::signal(SIGINT, [](int) {
     if (stop_asked) std::_Exit(130);  // a second Ctrl-C does not wait
-    stop_asked = 1;
+    stop_asked = true;
   });
 }
 

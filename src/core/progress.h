@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,7 @@ class Progress {
 
 // True once Ctrl-C was pressed; long loops check it, save their state and throw Error(interrupted).
 bool interrupted();
+std::shared_ptr<const std::atomic<bool>> interruption();  // the same, for what is told by a flag that it should end
 void stop_if_interrupted(const char* where);  // throws that Error; for work that has no state to save
 void install_interrupt_handler();
 

@@ -20,7 +20,8 @@ Engine::Engine(std::shared_ptr<const Llama> model, std::shared_ptr<const Tokeniz
       context_(options_.context > 0 ? std::min(options_.context, model_->config().context) : model_->config().context),
       cache_([&] {
         KvCache one = model_->make_cache(kPage, options_.cache);
-        int64_t pages = std::max<int64_t>(2, options_.cache_bytes / one.page_bytes());
+        const int64_t needed = (context_ + kPage - 1) / kPage + 1;
+        int64_t pages = std::max<int64_t>(2, options_.cache_bytes > 0 ? options_.cache_bytes / one.page_bytes() : needed);
         context_ = std::min(context_, pages * kPage);
         return model_->make_cache(pages * kPage, options_.cache);
       }()),
@@ -58,7 +59,8 @@ void Engine::check(const Generation& request) const {
   if (!prompt) bad_input("the prompt is empty", "prompt", "give at least one token of text");
   if (prompt >= context_)
     bad_input("the prompt has " + std::to_string(prompt) + " tokens, the context holds " + std::to_string(context_) + " with the answer", "prompt",
-              "shorten the prompt, or use a model with a longer context");
+              context_ < model_->config().context ? "shorten the prompt, or give the cache more room: the model itself reads " + std::to_string(model_->config().context) + " tokens"
+                                                  : "shorten the prompt, or use a model with a longer context");
   for (int32_t id : request.prompt)
     if (id < 0 || id >= tokenizer_->size())
       bad_input("token " + std::to_string(id) + " is not in the vocabulary of " + std::to_string(tokenizer_->size()), "prompt", "use this model's tokenizer");

@@ -76,7 +76,7 @@ struct GenerationResult {
 
 struct EngineOptions {
   CacheType cache = CacheType::kF16;
-  int64_t cache_bytes = int64_t{1} << 30;
+  int64_t cache_bytes = int64_t{1} << 30;  // 0: what one conversation of `context` takes
   int64_t context = 0;      // 0: the model's own, as far as cache_bytes reaches
   int64_t rows = 256;       // rows of a pass at most; also the chunk that a long prompt is cut in
   int64_t running = 64;     // sequences that are worked on at once, at most

@@ -165,7 +165,7 @@ std::vector<HubFile> choose_files(const HubRepository& repository, const std::st
   }
   // A Hugging Face folder: what loaders read, not the same weights in three other formats.
   static const std::set<std::string> kSidecars = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-                                                  "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "chat_template.json", "preprocessor_config.json",
+                                                  "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "chat_template.json", "additional_chat_templates/tool_use.jinja", "preprocessor_config.json",
                                                   "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling/config.json", "2_Dense/config.json",
                                                   "2_Dense/model.safetensors", "adapter_config.json", "README.md", "LICENSE", "LICENSE.txt", "NOTICE"};
   bool weights = false;

@@ -34,15 +34,25 @@ LanguageModel open_model(const std::string& name) {
   if (fs::is_directory(out.path)) {
     out.model = Llama::load(HfConfig::open(out.path / "config.json"), Safetensors::open(out.path));
     out.tokenizer = Tokenizer::from_folder(out.path);
+    out.advice = SamplingAdvice::of_folder(out.path);
   } else {
     auto file = Gguf::open(out.path);
     out.model = Llama::load(file);
     out.tokenizer = Tokenizer::from_gguf(*file);
+    out.advice = SamplingAdvice::of_gguf(*file);
   }
   arrange_weights(*out.model);
   out.chat_template = out.tokenizer->chat_template;
   out.ends = out.tokenizer->ends;
   return out;
+}
+
+std::shared_ptr<const Llama> open_draft_model(const std::string& name, const Tokenizer& tokenizer) {
+  const LanguageModel draft = open_model(name);
+  bool same = draft.tokenizer->size() == tokenizer.size();
+  for (int32_t id = 0; same && id < tokenizer.size(); ++id) same = draft.tokenizer->piece(id) == tokenizer.piece(id);
+  if (!same) bad_input("the draft model has another vocabulary", name, "use a smaller model of the same family");
+  return draft.model;
 }
 
 void arrange_weights(Llama& model) {
@@ -73,6 +83,8 @@ std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> ty
 }
 
 }  // namespace
+
+Pooling pooling_of(const fs::path& path) { return fs::is_directory(path) ? read_sentence_settings(path).pooling : Pooling::kMean; }
 
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling) { return open_encoder_in({}, name, pooling); }
 std::shared_ptr<const TextEncoder> open_rail_encoder(const std::string& name) { return open_encoder_in(ElementType::kQ8_0, name, {}); }

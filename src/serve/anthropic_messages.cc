@@ -92,7 +92,7 @@ void read_limits(const Json& body, ChatTask& task) {
   Json sampling = Json::object();
   for (const char* key : {"temperature", "top_p", "top_k"})
     if (const Json* value = field(body, key)) sampling[key] = *value;
-  read_sampling(sampling, task.generation, task.model->engine->tokenizer());
+  read_sampling(sampling, task.generation, *task.model);
   task.generation.limit = whole_field(body, "max_tokens", 1, 1, 1 << 30);
   task.generation.stop = read_stop(body, "stop_sequences");
 }

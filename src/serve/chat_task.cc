@@ -130,16 +130,38 @@ std::vector<std::string> read_stop(const Json& body, const char* key) {
   return stop;
 }
 
-void read_sampling(const Json& body, Generation& out, const Tokenizer& tokenizer) {
+namespace {
+
+// llama.cpp's names and numbers: a window of -1 is the whole text, 0 none of it.
+void read_windows(const Json& body, Sampling& s) {
+  const int64_t window = whole_field(body, "repeat_last_n", -1, -1, 1 << 30);
+  s.penalty_window = std::max<int64_t>(0, window);
+  if (window == 0) s.repetition = 1, s.presence = s.frequency = 0;
+  s.dry = number_field(body, "dry_multiplier", 0, 0, 100);
+  s.dry_base = number_field(body, "dry_base", s.dry_base, 1, 100);
+  s.dry_allowed = whole_field(body, "dry_allowed_length", s.dry_allowed, 0, 1 << 20);
+  const int64_t dry_window = whole_field(body, "dry_penalty_last_n", -1, -1, 1 << 30);
+  s.dry_window = std::max<int64_t>(0, dry_window);
+  if (dry_window == 0) s.dry = 0;
+  if (field(body, "dry_sequence_breakers")) s.dry_breakers = texts_field(body, "dry_sequence_breakers", 64);
+}
+
+}  // namespace
+
+void read_sampling(const Json& body, Generation& out, const ServedModel& model) {
+  const Tokenizer& tokenizer = model.engine->tokenizer();
+  const SamplingAdvice& advice = model.advice;
   Sampling& s = out.sampling;
-  s.temperature = number_field(body, "temperature", 1, 0, 100);
-  s.top_p = number_field(body, "top_p", 1, 0, 1);
-  s.min_p = number_field(body, "min_p", 0, 0, 1);
-  s.top_k = static_cast<int>(whole_field(body, "top_k", 0, -1, 1 << 24));
+  s.temperature = number_field(body, "temperature", advice.temperature.value_or(1), 0, 100);
+  s.top_p = number_field(body, "top_p", advice.top_p.value_or(1), 0, 1);
+  s.min_p = number_field(body, "min_p", advice.min_p.value_or(0), 0, 1);
+  s.top_k = static_cast<int>(whole_field(body, "top_k", advice.top_k.value_or(0), -1, 1 << 24));
   if (s.top_k < 0) s.top_k = 0;  // vLLM's -1
+  s.typical = number_field(body, "typical_p", 1, 0, 1);
   s.presence = number_field(body, "presence_penalty", 0, -2, 2);
   s.frequency = number_field(body, "frequency_penalty", 0, -2, 2);
-  s.repetition = number_field(body, "repetition_penalty", 1, 0.01, 100);
+  s.repetition = number_field(body, field(body, "repeat_penalty") ? "repeat_penalty" : "repetition_penalty", advice.repetition.value_or(1), 0.01, 100);
+  read_windows(body, s);
   s.seed = field(body, "seed") ? static_cast<uint64_t>(whole_field(body, "seed", 0, INT64_MIN, INT64_MAX)) : (uint64_t{std::random_device()()} << 32 | std::random_device()());
   if (const Json* bias = field(body, "logit_bias")) {
     if (!bias->is_object()) refuse_field("logit_bias", "\"logit_bias\" must be an object of token ids and numbers");
@@ -206,8 +228,9 @@ PromptText render_chat(ChatTask& task) {
     task.messages.insert(task.messages.begin(), Json{{"role", "system"}, {"content", model.system}});
   if (!model.chat) throw Refusal{400, model.chat_fault + "; use /v1/completions", "no_chat_template", "model"};
   const Tokenizer& tokenizer = model.engine->tokenizer();
-  const std::string& source = model.chat_source;
   const bool offered = !task.tools.empty() && task.choice != ToolChoice::kNone;
+  const ChatTemplate& chat = offered && model.tool_chat ? *model.tool_chat : *model.chat;
+  const std::string& source = chat.source();
   const ToolFormat family = tool_format_of(source);
   task.format = offered ? family : ToolFormat::kNone;
   Json tools = offered ? task.tools : Json::array();
@@ -235,7 +258,7 @@ PromptText render_chat(ChatTask& task) {
   specials.mark(begun);
   variables["bos_token"] = piece(tokenizer, tokenizer.bos);
   variables["eos_token"] = piece(tokenizer, tokenizer.eos);
-  PromptText prompt = specials.take_out(model.chat->render(variables, std::time(nullptr)) + begun);
+  PromptText prompt = specials.take_out(chat.render(variables, std::time(nullptr)) + begun);
   const std::string& text = prompt.text;
   task.may_think = source.find("<think>") != std::string::npos || tokenizer.find("<think>") >= 0;
   const size_t open = text.rfind("<think>");

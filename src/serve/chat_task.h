@@ -39,8 +39,9 @@ struct ChatTask {
   bool may_think = false, thinking = false;
 };
 
-// Sampling fields that all OpenAI-like bodies share: temperature, top_p, top_k, min_p, penalties, seed, logit_bias, stop.
-void read_sampling(const Json& body, Generation& out, const Tokenizer& tokenizer);
+// Sampling fields that all OpenAI-like bodies share: temperature, top_p, top_k, min_p, typical_p, penalties, DRY, seed, logit_bias, stop.
+// What a body leaves out is as the model's makers advise, else off.
+void read_sampling(const Json& body, Generation& out, const ServedModel& model);
 std::vector<std::string> read_stop(const Json& body, const char* key);
 
 // Tools and tool_choice in OpenAI's shape, checked.

@@ -18,7 +18,7 @@ void infill(Service& service, Call& call) {
   const Tokenizer& tokenizer = model.engine->tokenizer();
   const MiddleMarks marks = middle_marks(tokenizer);
   if (!marks) refuse_field("model", fmt::format("\"{}\" was not taught to fill in the middle: it has no marks for it", model.name), "unsupported");
-  read_sampling(body, task.generation, tokenizer);
+  read_sampling(body, task.generation, model);
   std::vector<std::pair<std::string, std::string>> extra;
   if (const Json* list = field(body, "input_extra")) {
     if (!list->is_array()) refuse_field("input_extra", "\"input_extra\" must be a list");

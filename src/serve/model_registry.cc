@@ -73,7 +73,9 @@ struct ModelRegistry::Language {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<const TextEncoder> encoder;
   std::shared_ptr<const ChatTemplate> chat;
-  std::string chat_source, chat_fault;
+  std::shared_ptr<const ChatTemplate> tool_chat;
+  std::string chat_fault;
+  SamplingAdvice advice;
   std::shared_ptr<ConstraintFactory> constraints;
   std::shared_ptr<const SharedBase> base;  // null: of a plain model that no AI stands on
   std::shared_ptr<Engine> engine;
@@ -86,6 +88,8 @@ struct ModelRegistry::Entry {
   int64_t created = 0;
   int64_t bytes = 0;       // of its own: an adapter and what else the file holds; a plain model
   std::string base;        // hash of the base that it may share; empty: none
+  bool base_of_ai = false; // a plain model whose base an AI here has
+  std::filesystem::path adapter;  // of a plain model; empty: none
   int64_t base_bytes = 0;  // of the base and its cache
   std::shared_ptr<const Ai> ai;
   std::vector<std::shared_ptr<const Ai>> before;  // earlier versions, oldest first
@@ -97,7 +101,7 @@ struct ModelRegistry::Entry {
   bool leaves() const { return !ai || talks(); }  // what only ranks is small, and stays
   int64_t all_bytes() const { return bytes + base_bytes; }
 
-  void take(std::shared_ptr<const Ai> next, int64_t cache_bytes) {
+  void take(std::shared_ptr<const Ai> next, int64_t engine_bytes) {
     ai = std::move(next);
     kind = ai->kind();
     hash = ai->hash();
@@ -107,7 +111,7 @@ struct ModelRegistry::Entry {
     base_bytes = 0;
     if (talks()) {  // loaded when it is first asked
       base = ai->chat_base().sha256;
-      base_bytes = static_cast<int64_t>(ai->chat_base().bytes) + cache_bytes;
+      base_bytes = static_cast<int64_t>(ai->chat_base().bytes) + engine_bytes;
       if (ai->chat_base().path.empty()) bytes -= static_cast<int64_t>(ai->chat_base().bytes);
       return;
     }
@@ -141,13 +145,14 @@ void ModelRegistry::insert(std::shared_ptr<Entry> entry) {
 // A plain model that is the base of an AI here is one with it.
 void ModelRegistry::share_bases() {
   for (const auto& plain : entries_) {
-    if (plain->ai || plain->kind != "language" || !plain->base.empty() || plain->loaded || !std::filesystem::is_regular_file(plain->path)) continue;
+    if (plain->ai || plain->kind != "language" || plain->base_of_ai || plain->loaded || !std::filesystem::is_regular_file(plain->path)) continue;
     for (const auto& one : entries_) {
       std::error_code none;
       if (!one->talks() || !std::filesystem::equivalent(one->ai->chat_base().path, plain->path, none)) continue;
       plain->base = one->base;
+      plain->base_of_ai = true;
       plain->base_bytes = one->base_bytes;
-      plain->bytes = 0;
+      plain->bytes = plain->adapter.empty() ? 0 : size_on_disk(plain->adapter);
       break;
     }
   }
@@ -157,7 +162,7 @@ void ModelRegistry::add(std::shared_ptr<const Ai> ai) {
   auto entry = std::make_shared<Entry>();
   entry->name = ai->name();
   entry->created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  entry->take(std::move(ai), options_.cache_bytes);
+  entry->take(std::move(ai), engine_bytes());
   insert(std::move(entry));
 }
 
@@ -168,7 +173,12 @@ void ModelRegistry::add(const std::string& what) {
     source = what.substr(equals + 1);
   }
   auto entry = std::make_shared<Entry>();
+  if (const size_t plus = source.rfind('+'); plus != std::string::npos && plus > 0 && !std::filesystem::exists(source) && std::filesystem::exists(source.substr(plus + 1))) {
+    entry->adapter = source.substr(plus + 1);
+    source.resize(plus);
+  }
   if (std::filesystem::is_regular_file(source) && looks_like_archive(source)) {
+    if (!entry->adapter.empty()) bad_input("an AI has its own adapter", source, "name the model under it: serve NAME=MODEL+ADAPTER");
     entry->stamp = FileStamp::of(source);
     auto ai = Ai::open(source);
     entry->name = name.empty() ? ai->name() : name;
@@ -179,7 +189,7 @@ void ModelRegistry::add(const std::string& what) {
     }
     entry->path = source;
     entry->created = modified(source);
-    entry->take(std::move(ai), options_.cache_bytes);
+    entry->take(std::move(ai), engine_bytes());
     return insert(std::move(entry));
   }
   entry->path = find_model(source);
@@ -188,14 +198,19 @@ void ModelRegistry::add(const std::string& what) {
     bad_input("this is neither an AI (.ingot) nor a model (GGUF)", entry->path.string(), "serve what ingot build or ingot pull made, or a model's folder");
   }
   entry->opened_as = source;
-  std::filesystem::path named = source;
+  std::filesystem::path named = entry->adapter.empty() ? std::filesystem::path(source) : entry->adapter;
   if (named.filename().empty()) named = named.parent_path();
   entry->name = !name.empty() ? name : named.extension() == ".gguf" ? named.stem().string() : named.filename().string();
   const bool encoder = is_sentence_encoder(entry->path);
   entry->kind = encoder ? "encoder" : "language";
   entry->created = modified(entry->path);
   entry->bytes = size_on_disk(entry->path);
-  if (!encoder) entry->base_bytes = options_.cache_bytes;
+  if (encoder && !entry->adapter.empty()) bad_input("a sentence encoder takes no adapter here", what, "name a language model");
+  if (!encoder) {  // its weights and its cache are there once for it and its adapters
+    entry->base = fingerprint(entry->path);
+    entry->base_bytes = entry->bytes + engine_bytes();
+    entry->bytes = entry->adapter.empty() ? 0 : size_on_disk(entry->adapter);
+  }
   insert(std::move(entry));
 }
 
@@ -210,6 +225,12 @@ ModelRegistry::Entry& ModelRegistry::find(const std::string& name) const {
 std::shared_ptr<const Ai> ModelRegistry::ai(const std::string& name) const {
   std::lock_guard lock(mutex_);
   return find(name).ai;
+}
+
+// Beside its weights: the cache, and for guessing a second one of at most the same size with the draft's weights.
+int64_t ModelRegistry::engine_bytes() const {
+  if (options_.draft <= 0 || options_.draft_model.empty()) return options_.cache_bytes;
+  return 2 * options_.cache_bytes + size_on_disk(find_model(options_.draft_model));
 }
 
 int64_t ModelRegistry::used(const Entry* with) const {
@@ -248,22 +269,35 @@ std::shared_ptr<const ModelRegistry::Language> ModelRegistry::open_language(cons
   auto made = std::make_shared<Language>();
   LanguageModel language = open(*made);
   made->tokenizer = language.tokenizer;
-  made->encoder = make_llama_encoder(language.model, language.tokenizer, hash);
-  made->chat_source = language.chat_template;
-  if (language.chat_template.empty()) {
-    made->chat_fault = "the model has no chat template: it was not made for conversation";
-  } else {
+  made->encoder = make_llama_encoder(language.model, language.tokenizer, hash, pooling_of(language.path));
+  made->advice = language.advice;
+  const auto parse = [&](const std::string& source, const char* what) -> std::shared_ptr<const ChatTemplate> {
+    if (source.empty()) return nullptr;
     try {
-      made->chat = std::make_shared<const ChatTemplate>(language.chat_template, "chat template");
+      return std::make_shared<const ChatTemplate>(source, what);
     } catch (const Error& error) {
+      options_.log(fmt::format("{}: {}", language.path.string(), error.what()));
       made->chat_fault = error.what();
+      return nullptr;
     }
-  }
+  };
+  if (language.chat_template.empty()) made->chat_fault = "the model has no chat template: it was not made for conversation";
+  made->chat = parse(language.chat_template, "chat template");
+  made->tool_chat = parse(language.tokenizer->tool_template, "chat template for tools");
   EngineOptions engine;
   engine.cache_bytes = options_.cache_bytes;
   engine.cache = options_.cache;
   engine.context = options_.context;
   engine.running = options_.running;
+  engine.draft = options_.draft;
+  if (options_.draft > 0 && !options_.draft_model.empty()) {
+    try {
+      engine.draft_model = open_draft_model(options_.draft_model, *language.tokenizer);
+    } catch (const Error& error) {
+      if (error.kind != ErrorKind::input) throw;
+      options_.log(fmt::format("{}: the text so far guesses instead: {}", language.path.string(), error.what()));
+    }
+  }
   made->constraints = std::make_shared<ConstraintFactory>(language.tokenizer);
   made->engine = std::make_shared<Engine>(std::move(language.model), std::move(language.tokenizer), default_team(), engine);
   languages_[hash] = made;
@@ -309,20 +343,23 @@ std::shared_ptr<const ServedModel> ModelRegistry::load(const Entry& entry, const
     model->answer_tokens = settings.max_tokens;
     if (const AdapterMembers adapter = adapter_of(ai->archive()); !adapter.config_json.empty())
       model->adapter = LoraAdapter::read(adapter.config_json, adapter.safetensors, ai->archive().path().string() + ": adapter", language->engine->model());
-  } else if (!entry.base.empty()) {
+  } else {
     model->hash = fingerprint(entry.path);
     language = open_language(entry.base, [&](Language& made) {
+      if (!entry.base_of_ai) return open_model(entry.opened_as);
       made.base = open_shared_base(entry.path.string());
       return language_of(*made.base);
     });
-  } else {
-    model->hash = fingerprint(entry.path);
-    language = open_language(model->hash, [&](Language&) { return open_model(entry.opened_as); });
+    if (!entry.adapter.empty()) {
+      model->adapter = LoraAdapter::open(entry.adapter, language->engine->model());
+      model->hash = hex(sha256(model->hash + fingerprint(std::filesystem::is_directory(entry.adapter) ? entry.adapter / "adapter_model.safetensors" : entry.adapter)));
+    }
   }
   model->tokenizer = language->tokenizer;
   model->encoder = language->encoder;
   model->chat = language->chat;
-  model->chat_source = language->chat_source;
+  model->tool_chat = language->tool_chat;
+  model->advice = language->advice;
   model->chat_fault = language->chat_fault;
   model->constraints = language->constraints;
   model->engine = std::shared_ptr<Engine>(language, language->engine.get());  // keeps the whole
@@ -360,7 +397,7 @@ void ModelRegistry::replace(const std::string& name, std::shared_ptr<const Ai> a
   if (!entry.ai) throw Refusal{409, fmt::format("\"{}\" is a plain model; only AIs have versions", name), "", "model"};
   entry.before.push_back(entry.ai);
   if (entry.before.size() > kVersions) entry.before.erase(entry.before.begin());
-  entry.take(std::move(ai), options_.cache_bytes);
+  entry.take(std::move(ai), engine_bytes());
 }
 
 ModelRegistry::Reloaded ModelRegistry::reload() {
@@ -402,7 +439,7 @@ bool ModelRegistry::roll_back(const std::string& name) {
   if (entry.before.empty()) return false;
   auto last = std::move(entry.before.back());
   entry.before.pop_back();
-  entry.take(std::move(last), options_.cache_bytes);
+  entry.take(std::move(last), engine_bytes());
   return true;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ops/kv_cache.h"
+#include "runtime/sampling_advice.h"
 
 namespace ingot {
 
@@ -38,7 +39,9 @@ struct ServedModel {
   std::shared_ptr<Engine> engine;             // null: does not generate. One for all AIs over the same base
   std::shared_ptr<const LoraAdapter> adapter; // of a chat AI over its base; null: none
   std::shared_ptr<const ChatTemplate> chat;   // null: cannot converse, chat_fault says why
-  std::string chat_fault, chat_source;        // the template's text
+  std::shared_ptr<const ChatTemplate> tool_chat;  // for conversations with tools; null: the same
+  std::string chat_fault;
+  SamplingAdvice advice;                      // where a request says nothing
   std::shared_ptr<const Tokenizer> tokenizer; // null: an AI that only ranks
   std::shared_ptr<const TextEncoder> encoder; // null: does not embed
   std::shared_ptr<ConstraintFactory> constraints;  // null: answers cannot be held to a schema
@@ -50,6 +53,8 @@ struct RegistryOptions {
   CacheType cache = CacheType::kF16;
   int64_t context = 0;       // tokens of a conversation at most; 0: as the model has it
   int64_t running = 256;     // answers of a model that are worked on at once
+  int64_t draft = 0;         // tokens to guess ahead, at most
+  std::string draft_model;   // guesses for the models with its vocabulary; empty: the text so far guesses
   std::function<void(const std::string&)> log = [](const std::string&) {};
 };
 
@@ -57,7 +62,8 @@ class ModelRegistry {
  public:
   explicit ModelRegistry(RegistryOptions options);
 
-  // what: NAME.ingot, a .gguf file, a Hugging Face folder, ingot-base or a pulled model's name; "NAME=WHAT" names it otherwise.
+  // what: NAME.ingot, a .gguf file, a Hugging Face folder, ingot-base or a pulled model's name, each but the first also with a LoRA
+  // adapter: "WHAT+ADAPTER"; "NAME=WHAT" names it otherwise.
   // An AI is opened at once, a plain model when it is first used. Throws Error: it is not there, or the name is taken.
   void add(const std::string& what);
   void add(std::shared_ptr<const Ai> ai);
@@ -100,6 +106,7 @@ class ModelRegistry {
   std::shared_ptr<const Language> open_language(const std::string& hash, const std::function<LanguageModel(Language&)>& open);
   void share_bases();                          // REQUIRES: mutex_ is held
   int64_t used(const Entry* with) const;       // bytes of what is loaded, and of this one; REQUIRES: mutex_ is held
+  int64_t engine_bytes() const;
   void make_room(Entry& for_whom);
 
   RegistryOptions options_;

@@ -152,7 +152,7 @@ void chat(Service& service, Call& call) {
   ChatTask task;
   task.model = model;
   task.messages = std::move(messages);
-  read_sampling(body, task.generation, model->engine->tokenizer());
+  read_sampling(body, task.generation, *model);
   task.generation.limit = whole_field(body, "max_completion_tokens", whole_field(body, "max_tokens", 0, 1, 1 << 30), 1, 1 << 30);
   task.generation.choices = static_cast<int>(whole_field(body, "n", 1, 1, 128));
   if (flag_field(body, "logprobs", false)) task.generation.top_logprobs = static_cast<int>(whole_field(body, "top_logprobs", 0, 0, 20));
@@ -176,8 +176,10 @@ constexpr std::string_view kChatBody = R"({"type":"object","required":["messages
     "tool_calls":{"type":"array","items":{"type":"object"}},"tool_call_id":{"type":"string"},"reasoning_content":{"type":"string"}}}},
   "stream":{"type":"boolean"},"stream_options":{"type":"object","properties":{"include_usage":{"type":"boolean"}}},
   "max_tokens":{"type":"integer","minimum":1},"max_completion_tokens":{"type":"integer","minimum":1},"n":{"type":"integer","minimum":1,"maximum":128},
-  "temperature":{"type":"number","minimum":0},"top_p":{"type":"number","minimum":0,"maximum":1},"top_k":{"type":"integer"},"min_p":{"type":"number"},
+  "temperature":{"type":"number","minimum":0},"top_p":{"type":"number","minimum":0,"maximum":1},"top_k":{"type":"integer"},"min_p":{"type":"number"},"typical_p":{"type":"number"},
   "presence_penalty":{"type":"number","minimum":-2,"maximum":2},"frequency_penalty":{"type":"number","minimum":-2,"maximum":2},"repetition_penalty":{"type":"number"},
+  "repeat_last_n":{"type":"integer"},"dry_multiplier":{"type":"number"},"dry_base":{"type":"number"},"dry_allowed_length":{"type":"integer"},
+  "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},
   "seed":{"type":"integer"},"stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},
   "logit_bias":{"type":"object","additionalProperties":{"type":"number"}},"logprobs":{"type":"boolean"},"top_logprobs":{"type":"integer","minimum":0,"maximum":20},
   "tools":{"type":"array","items":{"type":"object","properties":{"type":{"const":"function"},"function":{"type":"object","required":["name"],

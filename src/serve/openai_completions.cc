@@ -112,7 +112,7 @@ void completions(Service& service, Call& call) {
   call.answered_by(model->name, model->hash);
   const Tokenizer& tokenizer = model->engine->tokenizer();
   Generation base;
-  read_sampling(body, base, tokenizer);
+  read_sampling(body, base, *model);
   const bool echo = flag_field(body, "echo", false), streams = flag_field(body, "stream", false);
   const int64_t asked = whole_field(body, "max_tokens", 16, 0, 1 << 30);
   base.choices = static_cast<int>(whole_field(body, "n", 1, 1, 128));
@@ -213,8 +213,10 @@ constexpr std::string_view kCompletionsBody = R"({"type":"object","required":["p
   "suffix":{"type":"string"},"max_tokens":{"type":"integer","minimum":0},"echo":{"type":"boolean"},"n":{"type":"integer","minimum":1,"maximum":128},
   "best_of":{"type":"integer"},"logprobs":{"type":"integer","minimum":0,"maximum":20},"stream":{"type":"boolean"},
   "stream_options":{"type":"object","properties":{"include_usage":{"type":"boolean"}}},"temperature":{"type":"number","minimum":0},
-  "top_p":{"type":"number","minimum":0,"maximum":1},"top_k":{"type":"integer"},"min_p":{"type":"number"},"presence_penalty":{"type":"number"},
-  "frequency_penalty":{"type":"number"},"repetition_penalty":{"type":"number"},"seed":{"type":"integer"},
+  "top_p":{"type":"number","minimum":0,"maximum":1},"top_k":{"type":"integer"},"min_p":{"type":"number"},"typical_p":{"type":"number"},"presence_penalty":{"type":"number"},
+  "frequency_penalty":{"type":"number"},"repetition_penalty":{"type":"number"},
+  "repeat_last_n":{"type":"integer"},"dry_multiplier":{"type":"number"},"dry_base":{"type":"number"},"dry_allowed_length":{"type":"integer"},
+  "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},"seed":{"type":"integer"},
   "stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"logit_bias":{"type":"object","additionalProperties":{"type":"number"}}}})";
 
 }  // namespace

@@ -195,7 +195,7 @@ void responses(Service& service, Call& call) {
     if (stopped_by_rails(ranking)) outcome.reason = "content_filter";
     return output.finish(outcome);
   }
-  read_sampling(body, task.generation, model.engine->tokenizer());
+  read_sampling(body, task.generation, model);
   task.generation.limit = whole_field(body, "max_output_tokens", 0, 1, 1 << 30);
   read_tools(tools_of(body), task);
   if (const Json* text = field(body, "text"); text && text->is_object())

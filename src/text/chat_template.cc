@@ -32,7 +32,7 @@ struct ChatTemplate::Parsed {
   jinja::Block block;
 };
 
-ChatTemplate::ChatTemplate(std::string_view source, std::string name) : name_(std::move(name)) {
+ChatTemplate::ChatTemplate(std::string_view source, std::string name) : source_(source), name_(std::move(name)) {
   if (source.size() > kMostSource)
     bad_input("the template has " + std::to_string(source.size()) + " bytes, more than " + std::to_string(kMostSource), name_, "use the model's own template");
   try {

@@ -17,6 +17,8 @@ class ChatTemplate {
   explicit ChatTemplate(std::string_view source, std::string name = "chat template");
   ~ChatTemplate();
 
+  const std::string& source() const { return source_; }
+
   // `variables`: an object with messages, and as the model wants them tools, documents, add_generation_prompt, bos_token, eos_token
   // and others. messages must be a list of objects; absent tools and documents are none, absent add_generation_prompt is false.
   // `now` is what strftime_now prints, in local time. Throws Error (input) with the template's own words when it refuses the
@@ -25,8 +27,8 @@ class ChatTemplate {
 
  private:
   struct Parsed;
+  std::string source_, name_;
   std::unique_ptr<const Parsed> parsed_;
-  std::string name_;
 };
 
 }  // namespace ingot

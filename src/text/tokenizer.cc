@@ -126,7 +126,7 @@ Tokenizer::Tokenizer(TokenizerParts given) {
     else p.pieces.add(spelling);
   }
   bos = p.bos, eos = p.eos, pad = p.pad, unknown = p.unknown, ends = p.ends, add_bos = p.add_bos, add_eos = p.add_eos;
-  chat_template = p.chat_template;
+  chat_template = p.chat_template, tool_template = p.tool_template;
   special_.resize(static_cast<size_t>(n));
   for (const AddedToken& t : p.added)
     if (t.special) special_[static_cast<size_t>(t.id)] = true;

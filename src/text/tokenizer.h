@@ -67,7 +67,7 @@ class Tokenizer {
   int32_t bos = -1, eos = -1, pad = -1, unknown = -1;  // -1: none
   std::vector<int32_t> ends;                           // all that end an answer, eos among them when the model says so
   bool add_bos = false, add_eos = false;
-  std::string chat_template;
+  std::string chat_template, tool_template;            // Jinja; empty: none. The second, where a model ships it, writes conversations with tools
 
  private:
   std::vector<int32_t> encode_parts(std::string_view text, bool parse_special, bool add_special, std::span<const size_t> written) const;

@@ -71,12 +71,16 @@ void read_template(const Json& settings, const fs::path& folder, TokenizerParts&
   auto take = [&](const Json& value) {
     if (value.is_string()) p.chat_template = value.get<std::string>();
     if (!value.is_array()) return;
-    for (const Json& one : value)  // several, by name
-      if (one.is_object() && token_text(one, "name") == "default") p.chat_template = token_text(one, "template");
+    for (const Json& one : value) {  // several, by name; transformers takes these two by itself
+      if (!one.is_object()) continue;
+      if (token_text(one, "name") == "default") p.chat_template = token_text(one, "template");
+      if (token_text(one, "name") == "tool_use") p.tool_template = token_text(one, "template");
+    }
   };
   if (settings.contains("chat_template")) take(settings["chat_template"]);
   if (const Json file = read_json(folder / "chat_template.json"); file.contains("chat_template")) take(file["chat_template"]);
-  if (fs::is_regular_file(folder / "chat_template.jinja")) p.chat_template = std::string(MappedFile(folder / "chat_template.jinja").text());
+  if (const fs::path file = folder / "chat_template.jinja"; fs::is_regular_file(file)) p.chat_template = std::string(MappedFile(file).text());
+  if (const fs::path file = folder / "additional_chat_templates/tool_use.jinja"; fs::is_regular_file(file)) p.tool_template = std::string(MappedFile(file).text());
 }
 
 void read_settings(const Json& settings, const fs::path& folder, TokenizerParts& p) {

@@ -171,6 +171,7 @@ TokenizerParts parts_from_gguf(const Gguf& gguf) {
   for (int32_t id : {p.eos, id_of(gguf, "tokenizer.ggml.eot_token_id", -1, size), id_of(gguf, "tokenizer.ggml.eom_token_id", -1, size)})
     if (id >= 0 && std::find(p.ends.begin(), p.ends.end(), id) == p.ends.end()) p.ends.push_back(id);
   p.chat_template = gguf.text("tokenizer.chat_template", "");
+  p.tool_template = gguf.text("tokenizer.chat_template.tool_use", "");
   return p;
 }
 
@@ -249,6 +250,7 @@ void Tokenizer::to_gguf(GgufWriter& writer) const {
   for (int32_t id : ends)
     if (id != eos) set_id("tokenizer.ggml.eot_token_id", id);
   if (!chat_template.empty()) writer.set("tokenizer.chat_template", GgufValue::text(chat_template));
+  if (!tool_template.empty()) writer.set("tokenizer.chat_template.tool_use", GgufValue::text(tool_template));
 }
 
 }  // namespace ingot

@@ -42,7 +42,7 @@ struct TokenizerParts {
   int32_t bos = -1, eos = -1, pad = -1, unknown = -1;
   std::vector<int32_t> ends;
   bool add_bos = false, add_eos = false;
-  std::string chat_template;
+  std::string chat_template, tool_template;
   // SentencePiece's settings, which GGUF states.
   bool dummy_prefix = false, remove_extra_spaces = false;
   PieceTable pieces;  // raw bytes by id, when they differ from the spelling; made by Tokenizer

@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "runtime/sampling_advice.h"
 
 namespace ingot {
 namespace {
@@ -85,6 +89,25 @@ TEST(Sampler, DryTakesFromWhatWouldRepeat) {
   EXPECT_NEAR(lost({9}), 0.8 * 1.75, 1e-5);
   EXPECT_NEAR(lost({2}), 0, 1e-6);          // the repetition reaches back to the breaker only
   EXPECT_NEAR(lost({4}), 0, 1e-6);          // a breaker itself is free
+}
+
+TEST(SamplingAdvice, IsReadFromTheModelsFiles) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "sampling_advice";
+  std::filesystem::create_directories(folder);
+  std::filesystem::remove(folder / "generation_config.json");
+  Sampling sampling;
+  SamplingAdvice::of_folder(folder).apply(sampling);
+  EXPECT_EQ(sampling.temperature, 0.8);
+  std::ofstream(folder / "generation_config.json") << R"({"temperature": 0.6, "top_p": 0.9, "top_k": 20, "repetition_penalty": 1.05, "eos_token_id": [1, 2], "min_p": null})";
+  SamplingAdvice::of_folder(folder).apply(sampling);
+  EXPECT_EQ(sampling.temperature, 0.6);
+  EXPECT_EQ(sampling.top_p, 0.9);
+  EXPECT_EQ(sampling.top_k, 20);
+  EXPECT_EQ(sampling.repetition, 1.05);
+  EXPECT_EQ(sampling.min_p, 0);
+  std::ofstream(folder / "generation_config.json") << R"({"temperature": "hot"})";
+  EXPECT_THROW(SamplingAdvice::of_folder(folder), Error);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Sampler, TheSameSeedDrawsTheSame) {

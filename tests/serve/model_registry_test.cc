@@ -10,10 +10,12 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "foundry/ai.h"
+#include "foundry/chat/chat_ai.h"
 #include "runtime/engine.h"
 #include "models/llama/lora.h"
 #include "serve/refusal.h"
 #include "chat_files.h"
+#include "running_service.h"
 
 namespace ingot {
 namespace {
@@ -32,9 +34,9 @@ int refused(ModelRegistry& models, const std::string& name) {
 TEST(ModelRegistry, TheLeastRecentlyUsedLeavesUnlessItAnswers) {
   RegistryOptions options;
   options.cache_bytes = 16 << 20;
-  options.memory_bytes = 2 * (options.cache_bytes + static_cast<int64_t>(std::filesystem::file_size(base()))) + 1000;
+  options.memory_bytes = 2 * (options.cache_bytes + static_cast<int64_t>(std::filesystem::file_size(base()))) + 10000;
   ModelRegistry models(options);
-  for (const char* name : {"a", "b", "c"}) models.add(std::string(name) + "=" + base().string());
+  for (const char* name : {"a", "b", "c"}) models.add(std::string(name) + "=" + harness::described_model(name, {{"general.name", GgufValue::text(name)}}));
   EXPECT_THROW(models.add("a=" + base().string()), Error);
   EXPECT_THROW(models.add("no-such-model"), Error);
   const auto loaded = [&] {
@@ -153,6 +155,38 @@ TEST(ModelRegistry, AisOverOneBaseShareIt) {
   for (size_t i = 0; i < names.size(); ++i) threads.emplace_back([&, i] { together[i] = said(*held[i]); });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(together, alone);
+}
+
+// A model and two adapters over it, none of them packed: one engine, counted once.
+TEST(ModelRegistry, AModelAndItsAdaptersShareIt) {
+  const harness::ChatFiles files("registry_adapters");
+  std::vector<std::string> adapters;
+  for (uint64_t i = 1; i < 3; ++i) {
+    const auto archive = Ai::open(files.ai("packed" + std::to_string(i), i))->shared_archive();
+    const AdapterMembers members = adapter_of(*archive);
+    const auto folder = files.folder() / ("adapter" + std::to_string(i));
+    std::filesystem::create_directories(folder);
+    write_file(folder / "adapter_config.json", std::string(members.config_json));
+    write_file(folder / "adapter_model.safetensors", std::string(reinterpret_cast<const char*>(members.safetensors.data()), members.safetensors.size()));
+    adapters.push_back(folder.string());
+  }
+  RegistryOptions options = small_caches();
+  const auto size = [](const std::filesystem::path& file) { return static_cast<int64_t>(std::filesystem::file_size(file)); };
+  options.memory_bytes = options.cache_bytes + size(files.base()) + 2 * size(adapters[0] + "/adapter_model.safetensors") + 5000;
+  ModelRegistry models(options);
+  models.add("plain=" + files.base().string());
+  models.add("one=" + files.base().string() + "+" + adapters[0]);
+  models.add(files.base().string() + "+" + adapters[1]);  // named after its folder
+  EXPECT_THROW(models.add(files.ai("packed3", 3) + "+" + adapters[0]), Error);
+  EXPECT_THROW(models.add("two=" + files.base().string() + "+" + files.folder().string() + "/none"), Error);
+  const auto plain = models.acquire("plain"), one = models.acquire("one"), other = models.acquire("adapter2");
+  EXPECT_EQ(plain->engine, one->engine);
+  EXPECT_EQ(plain->engine, other->engine);
+  EXPECT_EQ(plain->adapter, nullptr);
+  EXPECT_NE(said(*plain), said(*one));
+  EXPECT_NE(said(*one), said(*other));
+  EXPECT_NE(plain->hash, one->hash);
+  EXPECT_NE(one->hash, other->hash);
 }
 
 // The budget counts a base once; an adapter that leaves takes no base with it.

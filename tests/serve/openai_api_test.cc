@@ -340,6 +340,45 @@ TEST_F(OpenAiApi, AnswersHeldToAForm) {
 }
 
 // Special tokens that a message writes out are letters: they end no turn and open none.
+// A model that ships a template for tools and how to draw: both hold where a request says nothing else.
+TEST(ModelFiles, AreFollowed) {
+  const std::string file = harness::described_model("advised", {{"tokenizer.chat_template", GgufValue::text("plain")}, {"tokenizer.chat_template.tool_use", GgufValue::text("with tools {{ tools | length }}")},
+                                                       {"general.sampling.temp", GgufValue::f32(0)}, {"general.sampling.top_k", GgufValue::u32(3)}});
+  RunningService own({"advised=" + file});
+  ASSERT_NE(own.port(), 0);
+  const Json ask = {{"messages", {{{"role", "user"}, {"content", "Hello"}}}}, {"max_tokens", 12}};
+  Json with_tools = ask;
+  with_tools["tools"] = {{{"type", "function"}, {"function", {{"name", "look"}}}}};
+  const int plain = own.ask("/v1/chat/completions", ask)["usage"]["prompt_tokens"], offered = own.ask("/v1/chat/completions", with_tools)["usage"]["prompt_tokens"];
+  EXPECT_LT(plain, offered);
+  with_tools["tool_choice"] = "none";
+  EXPECT_EQ(own.ask("/v1/chat/completions", with_tools)["usage"]["prompt_tokens"], plain);
+  // Temperature 0 is the model's own: two seeds say the same, until a request asks for another.
+  const auto said = [&](int seed, Json more) {
+    Json body = ask;
+    body["seed"] = seed;
+    body.update(more);
+    return own.ask("/v1/chat/completions", body)["choices"][0]["message"]["content"].get<std::string>();
+  };
+  EXPECT_EQ(said(1, Json::object()), said(2, Json::object()));
+  EXPECT_NE(said(1, {{"temperature", 2}, {"top_k", 0}}), said(2, {{"temperature", 2}, {"top_k", 0}}));
+  // llama.cpp's samplers are here by its names: one likely token at most, and repeats forbidden.
+  EXPECT_EQ(said(1, {{"temperature", 2}, {"top_k", 0}, {"typical_p", 0}}), said(2, {{"temperature", 2}, {"top_k", 0}, {"typical_p", 0}}));
+  EXPECT_NE(said(1, Json::object()), said(1, {{"repeat_penalty", 50}}));
+  EXPECT_EQ(said(1, Json::object()), said(1, {{"repeat_penalty", 50}, {"repeat_last_n", 0}}));
+  own.ask("/v1/chat/completions", [&] { Json body = ask; body["dry_multiplier"] = -1; return body; }(), 400);
+  std::filesystem::remove(file);
+}
+
+// Guessing ahead, from the text or by a model, changes no answer.
+TEST(ModelFiles, GuessesChangeNothing) {
+  RunningService plain({harness::talking_model()}), looks_up({harness::talking_model(), "--draft", "4"}), drafted({harness::talking_model(), "--draft", "3", "--draft-model", "ingot-base"});
+  const Json ask = {{"messages", {{{"role", "user"}, {"content", "one two three one two three one two"}}}}, {"max_tokens", 40}, {"seed", 5}};
+  const Json said = plain.ask("/v1/chat/completions", ask)["choices"];
+  EXPECT_EQ(looks_up.ask("/v1/chat/completions", ask)["choices"], said);
+  EXPECT_EQ(drafted.ask("/v1/chat/completions", ask)["choices"], said);
+}
+
 TEST_F(OpenAiApi, SpecialTokensInMessagesAreLetters) {
   const auto tokens = [&](const std::string& text) { return service->ask("/tokenize", {{"model", "talker"}, {"messages", said(text)}}); };
   const Json specials = service->ask("/tokenize", {{"model", "talker"}, {"prompt", "<|endoftext|>"}, {"add_special_tokens", false}});

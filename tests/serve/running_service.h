@@ -23,20 +23,23 @@ namespace ingot::harness {
 
 using Json = nlohmann::ordered_json;
 
+// ingot-base with more metadata, as FILE_PID.gguf in the folder for tests.
+inline std::string described_model(const std::string& name, const std::vector<std::pair<std::string, GgufValue>>& more) {
+  const auto from = Gguf::open(share_dir() / "models" / "ingot-base.gguf");
+  GgufWriter writer;
+  for (const auto& [key, value] : from->metadata()) writer.set(key, value);
+  for (const auto& [key, value] : more) writer.set(key, value);
+  for (const GgufTensor& t : from->tensors()) writer.add(t.name, t.shape, t.type, t.data);
+  const auto file = std::filesystem::path(::testing::TempDir()) / (name + "_" + std::to_string(getpid()) + ".gguf");
+  writer.write(file);
+  return file.string();
+}
+
 // ingot-base with a template of the Hermes kind.
 inline std::string talking_model() {
-  static const std::string made = [] {
-    const auto from = Gguf::open(share_dir() / "models" / "ingot-base.gguf");
-    GgufWriter writer;
-    for (const auto& [key, value] : from->metadata()) writer.set(key, value);
-    writer.set("tokenizer.chat_template", GgufValue::text("{% if tools %}<tools>{{ tools | tojson }}</tools> <tool_call>\n{% endif %}{% for m in messages %}"
-                                                          "{{ m.role }}: {{ m.content }}{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}\n{% endfor %}"
-                                                          "{% if add_generation_prompt %}assistant:{% endif %}"));
-    for (const GgufTensor& t : from->tensors()) writer.add(t.name, t.shape, t.type, t.data);
-    const auto file = std::filesystem::path(::testing::TempDir()) / ("talker_" + std::to_string(getpid()) + ".gguf");
-    writer.write(file);
-    return file.string();
-  }();
+  static const std::string made = described_model("talker", {{"tokenizer.chat_template", GgufValue::text("{% if tools %}<tools>{{ tools | tojson }}</tools> <tool_call>\n{% endif %}{% for m in messages %}"
+                                                                                                        "{{ m.role }}: {{ m.content }}{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}\n{% endfor %}"
+                                                                                                        "{% if add_generation_prompt %}assistant:{% endif %}")}});
   return made;
 }
 

@@ -24,7 +24,8 @@ class LlamaEncoder : public TextEncoder {
 
   std::vector<float> encode(std::span<const std::string> texts, std::vector<int>* windows) const override {
     std::lock_guard lock(busy_);
-    const int64_t width = model_->config().width, limit = std::min(kWindow, model_->config().context);
+    // The last state of a text has read all of it; a mean is made of windows, as what stands on it learnt.
+    const int64_t width = model_->config().width, limit = std::min(pooling_ == Pooling::kLast ? 64 * kPages : kWindow, model_->config().context);
     std::vector<float> out(texts.size() * static_cast<size_t>(width), 0.0f);
     if (windows) windows->assign(texts.size(), 0);
     KvCache cache = model_->make_cache(64 * kPages, CacheType::kF32);
