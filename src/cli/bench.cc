@@ -7,6 +7,7 @@
 
 #include "cli/bench_model.h"
 #include "cli/command.h"
+#include "core/huge_memory.h"
 #include "kernels/dequantize.h"
 #include "kernels/gemm.h"
 #include "kernels/machine_limits.h"
@@ -67,13 +68,14 @@ nlohmann::json quantised_rows(const MachineLimits& limits, ThreadTeam& team) {
     std::vector<uint8_t> w(static_cast<size_t>(n * row_bytes(type, k)), 0x21);
     std::string name(element_name(type));
     // In the order that a model's weights are in once it is loaded.
-    std::vector<uint8_t> laid(static_cast<size_t>(interleaved_bytes(type, n, k)));
-    const MatmulPart decode{type, w.data(), laid.data(), n, y.data()};
+    const auto laid = huge_memory(static_cast<size_t>(interleaved_bytes(type, n, k)));
+    if (!laid) throw std::bad_alloc();
+    const MatmulPart decode{type, w.data(), laid.get(), n, y.data()};
     MatmulPart prefill = decode;
     prefill.n = prompt_n;
     team.run([&](int part, int parts) {
       const int64_t groups = (n + 15) / 16;
-      interleave_groups(type, w.data(), n, k, groups * part / parts, groups * (part + 1) / parts, laid.data());
+      interleave_groups(type, w.data(), n, k, groups * part / parts, groups * (part + 1) / parts, laid.get());
     });
     double s = best_seconds([&] { matmul({&decode, 1}, k, x.data(), 1, team); });
     rows.push_back(row(name + " decode", "1x" + std::to_string(n) + "x2048", static_cast<double>(w.size()) / s / 1e9, "GB/s", limits.read_gb_s));

@@ -34,19 +34,32 @@ struct StoredRows {
 };
 
 // Sixteen rows interleaved: what stands at byte `at` of a block, 4 or 2 bytes wide, stands for all rows together at 16 * at.
+// kAhead: bytes beyond the block from which on memory is fetched, a line with each read, in the order of memory and not of the reads: the
+// hardware follows no jumps. All lines of a block in one burst fill the core's miss buffers, which then stand empty while the block is
+// computed, so that reading and computing take turns: 10 to 25 % of the speed of super-blocks.
+template <int kAhead>
 struct InterleavedRows {
   const uint8_t* base;
+  mutable const uint8_t* ahead = base + kAhead;
 
+  INGOT_INLINE W16 read(const uint8_t* p) const {
+    if constexpr (kAhead > 0) __builtin_prefetch(ahead), ahead += 64;
+    return words(p);
+  }
   struct Quad {
+    const InterleavedRows& rows;
     const uint8_t* p;
-    INGOT_INLINE W16 operator[](int j) const { return words(p + 64 * j); }
+    INGOT_INLINE W16 operator[](int j) const { return rows.read(p + 64 * j); }
   };
-  INGOT_INLINE Quad quad(int at) const { return {base + 16 * at}; }
-  INGOT_INLINE W16 one(int at) const { return words(base + 16 * at); }
-  INGOT_INLINE F16x half(int at) const { return load(reinterpret_cast<const uint16_t*>(base + 16 * at)); }
+  INGOT_INLINE Quad quad(int at) const { return {*this, base + 16 * at}; }
+  INGOT_INLINE W16 one(int at) const { return read(base + 16 * at); }
+  INGOT_INLINE F16x half(int at) const {
+    if constexpr (kAhead > 0) __builtin_prefetch(ahead), ahead += 64;
+    return load(reinterpret_cast<const uint16_t*>(base + 16 * at));
+  }
 };
 
-constexpr uint32_t kLow4 = 0x0f0f0f0f, kLow2 = 0x03030303, kLow1 = 0x01010101;
+constexpr uint32_t kLow4 = 0x0f0f0f0f, kLow2 = 0x03030303, kLow1 = 0x01010101, kHigh2 = 0x30303030, kThird = 0x04040404;
 
 // Four bits (lowest first) to bit 4 of four bytes.
 INGOT_INLINE W16 spread_bit(W16 x) { return ((x & 1u) << 4) | ((x & 2u) << 11) | ((x & 4u) << 18) | ((x & 8u) << 25); }
@@ -230,7 +243,7 @@ struct FormatQ5_K {
   template <class S, class K>
   static INGOT_INLINE void visit(const S& rows, K& out) {
     six_bit_scales(rows, out);
-    for (int pair = 0; pair < 4; ++pair) {
+    for (int pair = 0; pair < 4; ++pair) {  // all four unrolled are a quarter slower from memory
       auto low = out.open(2 * pair, 0), high = out.open(2 * pair + 1, 0);
       unrolled<2>([&](auto part) {
         auto c = rows.quad(48 + 32 * pair + 16 * part), fifth = rows.quad(16 + 16 * part);
@@ -261,18 +274,17 @@ struct FormatQ6_K {
     });
     for (int half = 0; half < 2; ++half)
       unrolled<2>([&](auto part) {
-        auto high = rows.quad(128 + 32 * half + 16 * part);
-        unrolled<2>([&](auto side) {
-          auto first = out.open(4 * half + side, part), second = out.open(4 * half + side + 2, part);
-          auto low = rows.quad(64 * half + 32 * side + 16 * part);
-          unrolled<4>([&](auto j) {
-            W16 both = low[j], bits = high[j];
-            first.step(4 * part + j, (both & kLow4) | (((bits >> (2 * side)) & kLow2) << 4));
-            second.step(4 * part + j, nibble(both, 1) | (((bits >> (2 * side + 4)) & kLow2) << 4));
-          });
-          first.close();
-          second.close();
+        auto a = out.open(4 * half, part), b = out.open(4 * half + 1, part), c = out.open(4 * half + 2, part), d = out.open(4 * half + 3, part);
+        auto high = rows.quad(128 + 32 * half + 16 * part), low = rows.quad(64 * half + 16 * part), next = rows.quad(64 * half + 32 + 16 * part);
+        unrolled<4>([&](auto j) {
+          W16 bits = high[j], both = low[j];
+          a.step(4 * part + j, (both & kLow4) | ((bits << 4) & kHigh2));
+          c.step(4 * part + j, nibble(both, 1) | (bits & kHigh2));
+          both = next[j];
+          b.step(4 * part + j, (both & kLow4) | ((bits << 2) & kHigh2));
+          d.step(4 * part + j, nibble(both, 1) | ((bits >> 2) & kHigh2));
         });
+        a.close(), b.close(), c.close(), d.close();
       });
   }
 };
@@ -297,12 +309,16 @@ struct FormatQ2_K {
     });
     for (int half = 0; half < 2; ++half)
       unrolled<2>([&](auto part) {
-        auto c = rows.quad(16 + 32 * half + 16 * part);
-        unrolled<4>([&](auto shift) {
-          auto dot = out.open(4 * half + shift, part);
-          unrolled<4>([&](auto j) { dot.step(4 * part + j, (c[j] >> (2 * shift)) & kLow2); });
-          dot.close();
+        auto a = out.open(4 * half, part), b = out.open(4 * half + 1, part), c = out.open(4 * half + 2, part), d = out.open(4 * half + 3, part);
+        auto quants = rows.quad(16 + 32 * half + 16 * part);
+        unrolled<4>([&](auto j) {
+          W16 q = quants[j];
+          a.step(4 * part + j, q & kLow2);
+          b.step(4 * part + j, (q >> 2) & kLow2);
+          c.step(4 * part + j, (q >> 4) & kLow2);
+          d.step(4 * part + j, (q >> 6) & kLow2);
         });
+        a.close(), b.close(), c.close(), d.close();
       });
   }
   static INGOT_INLINE F16x sub_from_zero(F16x a) { return cpu::sub(zero(), a); }  // `sub` is a number here
@@ -322,19 +338,19 @@ struct FormatQ3_K {
       W16 low = (s[(i / 4) % 2] >> (at + (i < 8 ? 0 : 4))) & 15u, high = (s[2] >> (at + i / 4 * 2)) & 3u;
       out.scale(i, mul(d, floats((low | (high << 4)) + word(static_cast<uint32_t>(-32)))));
     });
-    unrolled<2>([&](auto part) {
-      auto mask = rows.quad(16 * part);
-      unrolled<2>([&](auto half) {
-        auto c = rows.quad(32 + 32 * half + 16 * part);
-        unrolled<4>([&](auto shift) {
-          auto dot = out.open(4 * half + shift, part);
-          unrolled<4>([&](auto j) {
-            dot.step(4 * part + j, ((c[j] >> (2 * shift)) & kLow2) | (((mask[j] >> (4 * half + shift)) & kLow1) << 2));
-          });
-          dot.close();
+    for (int half = 0; half < 2; ++half)
+      unrolled<2>([&](auto part) {
+        auto a = out.open(4 * half, part), b = out.open(4 * half + 1, part), c = out.open(4 * half + 2, part), d = out.open(4 * half + 3, part);
+        auto mask = rows.quad(16 * part), quants = rows.quad(32 + 32 * half + 16 * part);
+        unrolled<4>([&](auto j) {
+          W16 q = quants[j], third = mask[j] >> (4 * half);
+          a.step(4 * part + j, (q & kLow2) | ((third << 2) & kThird));
+          b.step(4 * part + j, ((q >> 2) & kLow2) | ((third << 1) & kThird));
+          c.step(4 * part + j, ((q >> 4) & kLow2) | (third & kThird));
+          d.step(4 * part + j, ((q >> 6) & kLow2) | ((third >> 1) & kThird));
         });
+        a.close(), b.close(), c.close(), d.close();
       });
-    });
   }
 };
 

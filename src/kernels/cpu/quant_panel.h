@@ -54,7 +54,7 @@ void expand_format(const uint8_t* w, int64_t group_stride, int groups, int64_t k
     const uint8_t* p = w + g * group_stride + k0 / F::length * (F::bytes * 16);
     PanelSink<F> out{quants + g * blocks * 512, scales + g * blocks * 16 * F::sub, F::minima ? mins + g * blocks * 16 * F::sub : nullptr};
     for (int64_t b = 0; b < depth / F::length; ++b, p += F::bytes * 16) {
-      F::visit(InterleavedRows{p}, out);
+      F::visit(InterleavedRows<0>{p}, out);
       out.quants += F::length * 16;
       out.scales += F::length / 2 * F::sub;
       if (F::minima) out.mins += F::length / 2 * F::sub;

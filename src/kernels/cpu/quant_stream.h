@@ -10,7 +10,6 @@ namespace {
 // More rows would not leave registers for the sums: from here on a panel is expanded once and used by all.
 constexpr int kStreamRows = 2;
 
-constexpr int64_t kAhead = 4096;  // bytes
 
 template <class F, int R>
 struct StreamSink {
@@ -52,9 +51,8 @@ void stream_group(const uint8_t* w, int64_t blocks, const Activations& x, float*
   F16x sum[R];
   for (int r = 0; r < R; ++r) sum[r] = zero();
   for (; sink.block < blocks; sink.block += F::length / 32, w += F::bytes * 16) {
-    // Some formats jump within a block, which the prefetcher of the hardware does not follow.
-    for (int line = 0; line < F::bytes * 16; line += 64) __builtin_prefetch(w + kAhead + line);
-    F::visit(InterleavedRows{w}, sink);
+    // What is read next comes from memory in time; in a super-block, whose parts are read back and forth, that is a block later.
+    F::visit(InterleavedRows<F::length == 32 ? 1536 : 4096>{w}, sink);
     for (int i = 0; i < sink.kParts; ++i)
       unrolled<R>([&](auto r) {
         const int64_t b = sink.block + i / F::sub;
