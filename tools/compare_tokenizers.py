@@ -21,6 +21,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 REGEX = {
     "llama-bpe": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "tekken": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "gpt-4o": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "qwen35": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
 
 
@@ -61,16 +64,16 @@ def byte_level_tokenizer(f):
     vocab = {t: i for i, t in enumerate(f["tokens"])}
     pre = f.get("pre", "gpt-2")
     merges = [tuple(m.split(" ", 1)) for m in f["merges"]]
-    t = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=pre == "llama-bpe"))
+    t = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=pre in ("llama-bpe", "tekken")))
     if pre in REGEX:
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(REGEX[pre]), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    elif pre == "smollm":
+    elif pre in ("smollm", "starcoder"):
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
     elif pre == "gpt-2":
         t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     else:
         raise SystemExit(f"no reference for the pre-tokenizer {pre}")
-    if pre == "qwen2":
+    if pre in ("qwen2", "qwen35"):
         t.normalizer = normalizers.NFC()
     t.add_special_tokens([AddedToken(f["tokens"][i], normalized=False, special=True) for i, k in enumerate(f["token_type"]) if k == 3])
     t.add_tokens([AddedToken(f["tokens"][i], normalized=False) for i, k in enumerate(f["token_type"]) if k == 4])
@@ -87,6 +90,13 @@ def word_piece_tokenizer(f):
     return t
 
 
+def sentencepiece_encode(s):
+    """Control tokens that stand in a text are themselves, as transformers reads them; sentencepiece alone spells them out."""
+    ids = {s.id_to_piece(i): i for i in range(len(s)) if s.is_control(i) or s.is_unknown(i)}
+    split = re.compile("(" + "|".join(re.escape(t) for t in sorted(ids, key=len, reverse=True)) + ")")
+    return lambda text: [i for at, part in enumerate(split.split(text)) for i in ([ids[part]] if at % 2 else s.encode(part))]
+
+
 def reference(path):
     """encode(text) -> ids, without special tokens around the text."""
     from tokenizers import Tokenizer
@@ -98,18 +108,11 @@ def reference(path):
         t.no_truncation()
         t.no_padding()
     elif path.endswith(".model"):
-        s = sentencepiece.SentencePieceProcessor(model_file=path)
-        return s.encode, "sentencepiece"
+        return sentencepiece_encode(sentencepiece.SentencePieceProcessor(model_file=path)), "sentencepiece"
     else:
         f = gguf_fields(path)
         if f["model"] == "llama":
-            s = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(f))
-            if f.get("add_space_prefix", True):
-                return s.encode, "sentencepiece"
-            # Control tokens that stand in a text are themselves, as transformers and llama.cpp read them; sentencepiece spells them out.
-            ids = {t: i for i, (t, k) in enumerate(zip(f["tokens"], f["token_type"])) if k in (2, 3) and t}
-            split = re.compile("(" + "|".join(re.escape(t) for t in sorted(ids, key=len, reverse=True)) + ")")
-            return lambda text: [i for at, part in enumerate(split.split(text)) for i in ([ids[part]] if at % 2 else s.encode(part))], "sentencepiece"
+            return sentencepiece_encode(sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(f))), "sentencepiece"
         t = word_piece_tokenizer(f) if f["model"] == "bert" else byte_level_tokenizer(f)
     return lambda text: t.encode(text, add_special_tokens=False).ids, "tokenizers"
 

@@ -67,7 +67,8 @@ void follow_sentence_piece(TokenizerParts& p, Prefix dummy_prefix) {
     if (p.vocab[id].empty()) continue;
     if (type == PieceType::kUserDefined) {
       kept.emplace_back(p.vocab[id], id);
-      p.added.push_back({std::string(p.vocab[id]), id, false, false, false, false, true});
+      // A unigram model weighs them beside its other pieces.
+      if (p.kind != TokenizerKind::kUnigram) p.added.push_back({std::string(p.vocab[id]), id, false, false, false, false, true});
     } else if (type == PieceType::kControl || type == PieceType::kUnknown) {
       p.added.push_back({std::string(p.vocab[id]), id, true});
     }

@@ -40,9 +40,10 @@ enum class PieceType : uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, 
 std::unique_ptr<const TokenModel> make_scored_bpe(const PieceTable& vocab, std::vector<float> scores, std::vector<PieceType> types,
                                                   int32_t unknown, bool byte_fallback);
 
-// The likeliest cut under a unigram model. `single`: sums in float over the whole text as SentencePiece does, else in double.
-std::unique_ptr<const TokenModel> make_unigram(const PieceTable& vocab, std::vector<double> scores, std::vector<PieceType> types,
-                                               int32_t unknown, bool byte_fallback, bool single);
+// The likeliest cut under a unigram model. With types as SentencePiece sums, in float over the whole text; without as tokenizers does, in
+// double over each word.
+std::unique_ptr<const TokenModel> make_unigram(const PieceTable& vocab, const std::vector<double>& scores, const std::vector<PieceType>& types,
+                                               int32_t unknown, bool byte_fallback);
 
 // The longest token first; what cannot be spelt is one unknown token.
 std::unique_ptr<const TokenModel> make_word_piece(const PieceTable& vocab, int32_t unknown, std::string prefix, size_t most_characters);

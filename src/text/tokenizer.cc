@@ -59,7 +59,7 @@ std::unique_ptr<const TokenModel> model_of(const TokenizerParts& p) {
     case TokenizerKind::kCharacterBpe: return make_bpe(p.vocab, p.merges, p.bpe);
     case TokenizerKind::kScoredBpe:
       return make_scored_bpe(p.vocab, std::vector<float>(p.scores.begin(), p.scores.end()), p.types, p.unknown, p.byte_fallback);
-    case TokenizerKind::kUnigram: return make_unigram(p.vocab, p.scores, p.types, p.unknown, p.byte_fallback, !p.types.empty());
+    case TokenizerKind::kUnigram: return make_unigram(p.vocab, p.scores, p.types, p.unknown, p.byte_fallback);
     case TokenizerKind::kWordPiece: return make_word_piece(p.vocab, p.unknown, p.word_prefix, p.most_characters);
   }
   return nullptr;
@@ -96,8 +96,7 @@ Tokenizer::Tokenizer(TokenizerParts given) {
       if (!(s > -1e30 && s < 1e30)) refuse_tokenizer("a score is no usable number", p.name);
   }
   const bool cuts_at_marks = std::any_of(p.cuts.begin(), p.cuts.end(), [](const CutStep& s) { return s.kind == CutKind::kMetaspace && s.split; });
-  const bool own_unigram = p.kind == TokenizerKind::kUnigram && !p.types.empty();  // SentencePiece's sums begin anew at a word
-  if ((p.kind == TokenizerKind::kCharacterBpe || p.kind == TokenizerKind::kScoredBpe || own_unigram) && !cuts_at_marks && marks_begin_words(p))
+  if ((p.kind == TokenizerKind::kCharacterBpe || p.kind == TokenizerKind::kScoredBpe) && !cuts_at_marks && marks_begin_words(p))
     p.cuts.push_back({CutKind::kBeforeMetaspace});
   model_ = model_of(p);
 

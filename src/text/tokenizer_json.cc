@@ -1,5 +1,7 @@
 // tokenizer.json: the model and its vocabulary. Its steps are read in tokenizer_json_steps.cc.
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -33,6 +35,24 @@ std::string model_type(const Json& model) {
   return !member(model, "merges").is_null() ? "BPE" : member(model, "vocab").is_array() ? "Unigram" : "WordPiece";  // old files do not say
 }
 
+// The reference's reader takes a number's digits as an integer and divides by a power of ten, so it rounds twice. Which of equally likely
+// cuts a unigram model takes goes by that.
+double as_the_reference_reads(double score) {
+  char text[32];  // d.ddde-dd
+  const char* end = std::to_chars(text, text + sizeof text, std::abs(score), std::chars_format::scientific).ptr;
+  const char* c = text;
+  uint64_t digits = 0;
+  int exponent = 0, fraction = 0;
+  for (; *c != 'e'; ++c) {
+    if (*c != '.') digits = 10 * digits + static_cast<uint64_t>(*c - '0');
+    fraction += c > text + 1;
+  }
+  std::from_chars(c[1] == '+' ? c + 2 : c + 1, end, exponent);
+  exponent -= fraction;
+  const double power = std::pow(10.0, std::abs(exponent)), whole = static_cast<double>(digits);
+  return std::copysign(exponent < 0 ? whole / power : whole * power, score);
+}
+
 // Pieces as the file spells them, by id; "" where an id has none.
 std::vector<std::string> read_vocab(const Json& model, const std::vector<AddedToken>& added, std::vector<double>& scores, const std::string& name) {
   std::vector<std::pair<std::string, int64_t>> entries;
@@ -40,7 +60,7 @@ std::vector<std::string> read_vocab(const Json& model, const std::vector<AddedTo
   if (vocab.is_array()) {
     for (const Json& entry : vocab) {
       entries.emplace_back(entry.at(0).get<std::string>(), static_cast<int64_t>(entries.size()));
-      scores.push_back(entry.at(1).get<double>());
+      scores.push_back(as_the_reference_reads(entry.at(1).get<double>()));
     }
   } else {
     for (const auto& [piece, id] : vocab.items()) entries.emplace_back(piece, id.get<int64_t>());

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "text/byte_trie.h"
 #include "text/token_model.h"
@@ -9,27 +11,26 @@
 namespace ingot {
 namespace {
 
-constexpr double kUnknownPenalty = 10;
+constexpr float kUnknownPenalty = 10;
+constexpr float kMostSum = 100000;  // SentencePiece begins anew beyond: a float would lose the differences
 
+// float: as SentencePiece, with pieces of several types; double: as tokenizer.json is read, where all are normal. Equally likely cuts are
+// told apart by how the sums are rounded.
+template <class Score>
 class Unigram final : public TokenModel {
  public:
-  Unigram(const PieceTable& vocab, std::vector<double> scores, std::vector<PieceType> types, int32_t unknown, bool byte_fallback, bool single)
-      : vocab_(vocab), scores_(std::move(scores)), unknown_(unknown), single_(single) {
-    double least = std::numeric_limits<double>::infinity(), most = -least;
+  Unigram(const PieceTable& vocab, const std::vector<double>& scores, const std::vector<PieceType>& types, int32_t unknown, bool byte_fallback)
+      : vocab_(vocab), scores_(scores.begin(), scores.end()), unknown_(unknown) {
+    Score least = std::numeric_limits<Score>::max();
     std::vector<std::pair<std::string_view, int32_t>> entries;
     for (int32_t id = 0; id < vocab.size(); ++id) {
-      const PieceType type = single ? types[static_cast<size_t>(id)] : PieceType::kNormal;
-      if (type == PieceType::kNormal) {
-        least = std::min(least, scores_[static_cast<size_t>(id)]);
-        most = std::max(most, scores_[static_cast<size_t>(id)]);
-      }
+      const PieceType type = kOwn ? types[static_cast<size_t>(id)] : PieceType::kNormal;
+      Score& score = scores_[static_cast<size_t>(id)];
+      if (type == PieceType::kNormal) least = std::min(least, score);
+      if (type == PieceType::kUserDefined) score = static_cast<Score>(0.1 * (static_cast<double>(vocab[id].size()) - 1));  // always taken
       if ((type == PieceType::kNormal || type == PieceType::kUserDefined) && !vocab[id].empty()) entries.emplace_back(vocab[id], id);
     }
-    if (single)  // what a user defined is always taken
-      for (int32_t id = 0; id < vocab.size(); ++id)
-        if (types[static_cast<size_t>(id)] == PieceType::kUserDefined)
-          scores_[static_cast<size_t>(id)] = static_cast<double>(static_cast<float>(vocab[id].size()) * static_cast<float>(most)) - 0.1;
-    unknown_score_ = single ? static_cast<double>(static_cast<float>(least) - static_cast<float>(kUnknownPenalty)) : least - kUnknownPenalty;
+    unknown_score_ = least - kUnknownPenalty;
     trie_ = ByteTrie(std::move(entries));
     for (int b = 0; b < 256; ++b) fallback_[static_cast<size_t>(b)] = byte_fallback ? byte_token(vocab, static_cast<unsigned char>(b)) : -1;
   }
@@ -37,10 +38,11 @@ class Unigram final : public TokenModel {
   void encode(std::string_view piece, std::vector<int32_t>& out) const override {
     thread_local std::vector<Best> best;
     best.assign(piece.size() + 1, Best{});
-    best[0].score = 0;
+    size_t reached = 0;
     for (size_t i = 0; i < piece.size();) {
       const size_t n = utf8_length(static_cast<unsigned char>(piece[i]));
-      const double here = best[i].score;
+      if (kOwn && std::abs(best[i].score) > kMostSum) rebase(best, i, reached);
+      const Score here = best[i].score;
       bool single_character = false;
       int32_t node = ByteTrie::kRoot;
       for (size_t end = i; end < piece.size() && !trie_.empty();) {
@@ -50,11 +52,12 @@ class Unigram final : public TokenModel {
         const int32_t id = trie_.value(node);
         if (id < 0) continue;
         offer(best[end], here + scores_[static_cast<size_t>(id)], i, id);
+        reached = std::max(reached, end);
         single_character = single_character || end - i == n;
       }
       if (!single_character) {
-        const double score = here + unknown_score_;
-        offer(best[i + n], single_ ? static_cast<double>(static_cast<float>(score)) : score, i, unknown_);
+        offer(best[i + n], here + unknown_score_, i, unknown_);
+        reached = std::max(reached, i + n);
       }
       i += n;
     }
@@ -71,22 +74,27 @@ class Unigram final : public TokenModel {
   }
 
  private:
+  static constexpr bool kOwn = std::is_same_v<Score, float>;
   struct Best {
-    double score = 0;  // of the best way here
+    Score score = 0;  // of the best way here
     uint32_t begin = 0;
     int32_t id = -2;  // of the last token on it; -2: nothing ends here yet
   };
 
-  void offer(Best& target, double score, size_t begin, int32_t id) const {
+  static void offer(Best& target, Score score, size_t begin, int32_t id) {
     if (target.id != -2 && !(score > target.score)) return;
-    target.score = single_ ? static_cast<double>(static_cast<float>(score)) : score;
-    target.begin = static_cast<uint32_t>(begin);
-    target.id = id;
+    target = {score, static_cast<uint32_t>(begin), id};
+  }
+
+  static void rebase(std::vector<Best>& best, size_t from, size_t reached) {
+    const Score offset = best[from].score;
+    for (size_t i = from; i <= reached; ++i)
+      if (best[i].id != -2) best[i].score -= offset;
   }
 
   void emit(std::string_view text, int32_t id, std::vector<int32_t>& out) const {
     if (id != unknown_) return out.push_back(id);
-    if (!single_)
+    if (!kOwn)
       if (int32_t known = vocab_.find(text); known >= 0) return out.push_back(known);
     if (std::all_of(text.begin(), text.end(), [&](char c) { return fallback_[static_cast<unsigned char>(c)] >= 0; })) {
       for (unsigned char c : text) out.push_back(fallback_[c]);
@@ -96,19 +104,19 @@ class Unigram final : public TokenModel {
   }
 
   const PieceTable& vocab_;
-  std::vector<double> scores_;
+  std::vector<Score> scores_;
   ByteTrie trie_;
   int32_t unknown_;
-  bool single_;
-  double unknown_score_;
+  Score unknown_score_;
   std::array<int32_t, 256> fallback_;
 };
 
 }  // namespace
 
-std::unique_ptr<const TokenModel> make_unigram(const PieceTable& vocab, std::vector<double> scores, std::vector<PieceType> types,
-                                               int32_t unknown, bool byte_fallback, bool single) {
-  return std::make_unique<Unigram>(vocab, std::move(scores), std::move(types), unknown, byte_fallback, single);
+std::unique_ptr<const TokenModel> make_unigram(const PieceTable& vocab, const std::vector<double>& scores, const std::vector<PieceType>& types,
+                                               int32_t unknown, bool byte_fallback) {
+  if (types.empty()) return std::make_unique<Unigram<double>>(vocab, scores, types, unknown, byte_fallback);
+  return std::make_unique<Unigram<float>>(vocab, scores, types, unknown, byte_fallback);
 }
 
 }  // namespace ingot
