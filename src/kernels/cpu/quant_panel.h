@@ -67,6 +67,8 @@ void expand_panel(ElementType type, const uint8_t* w, int64_t group_stride, int 
   with_format(type, [&](auto f) { expand_format<decltype(f)>(w, group_stride, groups, k0, depth, q, s, m); });
 }
 
+constexpr int kInterleaveAhead = 512;  // bytes
+
 template <class F>
 void interleave_format(const uint8_t* w, int64_t stride, int rows, int64_t blocks, uint8_t* out) {
   constexpr int first = F::half_at == 0 ? 2 : 0, count = (F::bytes - (F::half_at >= 0 ? 2 : 0)) / 4;
@@ -75,6 +77,7 @@ void interleave_format(const uint8_t* w, int64_t stride, int rows, int64_t block
   for (int r = 0; r < 16; ++r) offsets[r] = (r < rows ? r : rows - 1) * stride;
   for (int64_t b = 0; b < blocks; ++b, w += F::bytes, out += 16 * F::bytes) {
     const StoredRows source{w, offsets};
+    for (int r = 0; r < 16; ++r) __builtin_prefetch(w + offsets[r] + kInterleaveAhead, 0, 0);  // sixteen streams are more than the hardware follows
     for (int i = 0; i < count / 4 * 4; i += 4) {
       auto quad = source.quad(first + 4 * i);
       for (int j = 0; j < 4; ++j) put(out + 16 * (first + 4 * (i + j)), quad[j]);
