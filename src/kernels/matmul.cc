@@ -25,6 +25,32 @@ struct QuantPart {
   int64_t units;    // panels, or groups where rows are streamed
 };
 
+// A thread's share of what is read next, in pieces for each tile.
+class Ahead {
+ public:
+  Ahead() = default;
+  // tiles: that this thread will do, about
+  Ahead(std::span<const Upcoming> all, int part, int of, int64_t tiles) : left_(all.subspan(all.size() * static_cast<size_t>(part) / static_cast<size_t>(of),
+                                                                              all.size() * static_cast<size_t>(part + 1) / static_cast<size_t>(of) - all.size() * static_cast<size_t>(part) / static_cast<size_t>(of))) {
+    int64_t lines = 0;
+    for (const Upcoming& u : left_) lines += (u.bytes + 63) / 64;
+    each_ = tiles > 0 ? (lines + tiles - 1) / tiles : 0;
+  }
+  // Gives p the next lines, for a tile of `blocks` blocks in all its groups.
+  void give(cpu::Panel& p, int64_t blocks) {
+    p.ahead = nullptr, p.ahead_lines = 0;
+    if (left_.empty() || !each_) return;
+    p.ahead = left_.front().data + at_;
+    p.ahead_lines = static_cast<int>((each_ + blocks - 1) / blocks);
+    at_ += p.ahead_lines * blocks * 64;
+    if (at_ >= left_.front().bytes) left_ = left_.subspan(1), at_ = 0;
+  }
+
+ private:
+  std::span<const Upcoming> left_;
+  int64_t at_ = 0, each_ = 0;
+};
+
 struct QuantJob {
   std::span<const QuantPart> parts;
   int64_t k, m;
@@ -34,6 +60,7 @@ struct QuantJob {
   int64_t x_stride;  // of quants, in bytes: an odd number of cache lines, so that the rows of a tile do not meet in one set
   float* scales;
   int64_t units, grab;
+  std::span<const Upcoming> upcoming;
   std::atomic<int64_t> next{0};
 
   void quantize(int64_t i) {
@@ -47,11 +74,13 @@ struct QuantJob {
     }
   }
 
-  void work() {
+  void work(int part, int of) {
+    const int64_t tiles = (m + kernels.mr - 1) / kernels.mr * ((k + kQuantDepth - 1) / kQuantDepth);
+    Ahead ahead(upcoming, part, of, tiles * units / of);
     for (int64_t first; (first = next.fetch_add(grab, std::memory_order_relaxed)) < units;) {
       int64_t last = std::min(units, first + grab), base = 0;
       for (const QuantPart& p : parts) {
-        for (int64_t u = std::max(first, base); u < std::min(last, base + p.units); ++u) streams(p) ? stream(p, u - base) : panel(p, u - base);
+        for (int64_t u = std::max(first, base); u < std::min(last, base + p.units); ++u) streams(p) ? stream(p, u - base) : panel(p, u - base, ahead);
         base += p.units;
       }
     }
@@ -69,7 +98,7 @@ struct QuantJob {
     for (int64_t i = 0; i < m; ++i) std::copy_n(edge + i * 16, n - j, p.what->y + i * n + j);
   }
 
-  void panel(const QuantPart& part, int64_t index) const {
+  void panel(const QuantPart& part, int64_t index, Ahead& ahead) const {
     thread_local Workspace space;
     const cpu::QuantForm& form = part.form;
     const int64_t n = part.what->n, depth_max = std::min(kQuantDepth, k), blocks_max = depth_max / 32;
@@ -83,9 +112,9 @@ struct QuantJob {
     for (int64_t k0 = 0; k0 < k; k0 += kQuantDepth) {
       const int64_t depth = std::min(kQuantDepth, k - k0), blocks = depth / 32, group_bytes = part.stride * cpu::kGroupRows;
       float* low = form.minima ? mins : nullptr;
-      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16};
+      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16, nullptr, 0};
       if (as_stored)
-        p = {static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes + k0 / 32 * (cpu::kGroupRows * block_bytes(ElementType::kQ8_0)), nullptr, nullptr, group_bytes, 0};
+        p = {static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes + k0 / 32 * (cpu::kGroupRows * block_bytes(ElementType::kQ8_0)), nullptr, nullptr, group_bytes, 0, nullptr, 0};
       else if (part.what->interleaved)
         kernels.expand(part.what->type, static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes, group_bytes,
                        static_cast<int>(groups), k0, depth, q, s, low);
@@ -97,6 +126,7 @@ struct QuantJob {
         const int64_t at = i * (k / 32) + k0 / 32;
         cpu::Activations a = {quants + i * x_stride + k0, scales + at, part.start + at * form.sub, part.sums + at * form.sub, x_stride, k / 32};
         float* to = part.what->y + i * n + j;
+        ahead.give(p, blocks * groups);
         if (rows_w == groups * cpu::kGroupRows) {
           kernels.tile(form, static_cast<int>(groups), rows, blocks, p, a, to, n, k0 > 0);
           continue;
@@ -115,7 +145,7 @@ int64_t grab_size(int64_t units, int threads) { return std::clamp<int64_t>(units
 
 constexpr int kMostParts = 4;
 
-void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, int64_t m, ThreadTeam& team) {
+void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, int64_t m, ThreadTeam& team, std::span<const Upcoming> upcoming) {
   thread_local Workspace space;
   const cpu::QuantKernels& kernels = cpu::quant_kernels();
   QuantPart parts[kMostParts];
@@ -124,7 +154,7 @@ void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, i
   int8_t* quants = space.at_least<int8_t>(static_cast<size_t>(m * x_stride + blocks * 4 + static_cast<int64_t>(list.size()) * blocks * 2 * 8));
   float* scales = reinterpret_cast<float*>(quants + m * x_stride);
   auto* room = reinterpret_cast<int32_t*>(scales + blocks);
-  QuantJob job{{}, k, m, x, kernels, quants, x_stride, scales, 0, 0};
+  QuantJob job{{}, k, m, x, kernels, quants, x_stride, scales, 0, 0, upcoming};
   int64_t size = 0;
   for (size_t i = 0; i < list.size(); ++i) {
     QuantPart& p = parts[i];
@@ -144,8 +174,8 @@ void quant_matmul(std::span<const MatmulPart> list, int64_t k, const float* x, i
     });
   else
     for (int64_t i = 0; i < m; ++i) job.quantize(i);
-  if (size < 65536) return job.work();  // a wake-up costs more
-  team.run([&job](int, int) { job.work(); });
+  if (size < 65536) return job.work(0, 1);  // a wake-up costs more
+  team.run([&job](int part, int of) { job.work(part, of); });
 }
 
 // Interleaved float weights: each group of 16 rows is read once for all rows of x.
@@ -271,13 +301,13 @@ void float_matmul(ElementType type, const void* w, int64_t n, int64_t k, const f
 
 }  // namespace
 
-void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team) {
+void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team, std::span<const Upcoming> upcoming) {
   for (const MatmulPart& p : parts) row_bytes(p.type, k);  // refuses a broken block
   if (m <= 0) return;
   MatmulPart quantised[kMostParts], floats[kMostParts];
   size_t count = 0, float_count = 0;
   auto flush = [&] {
-    if (count) quant_matmul({quantised, count}, k, x, m, team);
+    if (count) quant_matmul({quantised, count}, k, x, m, team, upcoming);
     if (float_count) float_stream({floats, float_count}, k, x, m, team);
     count = float_count = 0;
   };

@@ -1,6 +1,7 @@
 // Activations times weights of any stored type: the product that inference spends its time in.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -23,8 +24,15 @@ struct MatmulPart {
   float* y;  // [m, n]
 };
 
-// Several products of the same x in one go: x is quantised once, and the threads meet once.
-void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team);
+// Memory that is read after a product; of several pieces each thread of the team reads an equal share, in order.
+struct Upcoming {
+  const std::byte* data;
+  int64_t bytes;
+};
+
+// Several products of the same x in one go: x is quantised once, and the threads meet once. Where the products take longer than reading
+// their weights, what is `upcoming` is fetched meanwhile.
+void matmul(std::span<const MatmulPart> parts, int64_t k, const float* x, int64_t m, ThreadTeam& team, std::span<const Upcoming> upcoming = {});
 
 // Every type has an interleaved form: blocks as kernels/cpu/quant_kernels.h has them, floats with element p of 16 rows side by side.
 int64_t interleaved_bytes(ElementType type, int64_t n, int64_t k);

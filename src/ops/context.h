@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/threads.h"
@@ -56,6 +57,7 @@ class Tape {
   std::vector<std::function<void()>> steps_;
 };
 
+struct Upcoming;
 struct Weight;
 
 struct Context {
@@ -66,6 +68,8 @@ struct Context {
   bool recompute = false;  // keep a block's input alone and run the block again for its gradient: less memory, a third more work
 
   const std::function<void(const Weight& w, const Tensor& x)>* observe = nullptr;  // sees what every product takes; null: nobody
+
+  std::span<const Upcoming> upcoming;  // memory that is read after the products, which have it fetched meanwhile
 
   Tensor make(int64_t rows, int64_t cols) const;  // with a cleared gradient when there is a tape
 };

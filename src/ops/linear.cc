@@ -87,7 +87,7 @@ void linears(const Context& c, Tensor x, std::span<const Linear> parts, Tensor* 
     list[i] = {w.type, w.data, w.interleaved_rows(), w.rows, out[i].data};
   }
   if (alone) return;
-  matmul({list, parts.size()}, x.cols, x.data, x.rows, c.team);
+  matmul({list, parts.size()}, x.cols, x.data, x.rows, c.team, c.upcoming);
   for (size_t i = 0; i < parts.size(); ++i) {
     if (const Weight& bias = parts[i].bias)
       for (int64_t r = 0; r < out[i].rows; ++r) cpu::row_kernels().add(out[i].row(r), bias.f32(), out[i].row(r), out[i].cols);
@@ -106,7 +106,7 @@ Tensor linear(const Context& c, Tensor x, const Weight& w, const Weight& bias) {
     product(c, Transpose::kNo, Transpose::kYes, x.rows, w.rows, w.cols, x.data, x.cols, w.f32(), w.cols, y.data, y.cols, false);
   } else {
     const MatmulPart part{w.type, w.data, w.interleaved_rows(), w.rows, y.data};
-    matmul({&part, 1}, w.cols, x.data, x.rows, c.team);
+    matmul({&part, 1}, w.cols, x.data, x.rows, c.team, c.upcoming);
   }
   if (bias)
     for (int64_t r = 0; r < y.rows; ++r) cpu::row_kernels().add(y.row(r), bias.f32(), y.row(r), y.cols);

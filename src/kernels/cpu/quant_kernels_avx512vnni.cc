@@ -17,7 +17,9 @@ void tile_rows(int64_t blocks, const Panel& w, const Activations& x, float* y, i
   const float *s0 = w.scales, *s1 = w.scales + w.scales_stride;
   const float *m0 = w.mins, *m1 = w.mins + w.scales_stride;
   const int8_t* xq = x.quants;
+  const std::byte* ahead = w.ahead;
   for (int64_t b = 0; b < blocks; ++b) {
+    for (int line = 0; line < 2 * w.ahead_lines; ++line, ahead += 64) __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 2
     for (int part = 0; part < Sub; ++part) {
       __m512i dot[R][2];

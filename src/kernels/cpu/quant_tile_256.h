@@ -22,7 +22,9 @@ void tile_group(int g, int64_t blocks, const Panel& w, const Activations& x, flo
   const uint8_t* q = w.quants + g * w.quants_stride;
   const float *s = w.scales + g * w.scales_stride, *m = w.mins + g * w.scales_stride;
   const int8_t* xq = x.quants;
-  for (int64_t b = 0; b < blocks; ++b)
+  const std::byte* ahead = w.ahead + g * blocks * w.ahead_lines * 64;
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int line = 0; line < w.ahead_lines; ++line, ahead += 64) __builtin_prefetch(ahead, 0, 2);
     for (int part = 0; part < Sub; ++part) {
       const uint8_t* halves = q;
       if constexpr (AsStored) q += 32;
@@ -60,6 +62,7 @@ void tile_group(int g, int64_t blocks, const Panel& w, const Activations& x, flo
         }
       }
     }
+  }
 #pragma GCC unroll 4
   for (int i = 0; i < R; ++i)
     for (int h = 0; h < 2; ++h) _mm256_storeu_ps(y + i * ldy + 16 * g + 8 * h, sum[i][h]);

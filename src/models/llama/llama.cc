@@ -34,7 +34,12 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
     const LlamaLayer& l = layers_[static_cast<size_t>(i)];
     const Rope rope = rope_of(i);
     Tensor n = rms_norm(c, x, l.attention_norm, eps);
-    auto [q, k, v] = linears(c, n, {{l.query, l.query_bias}, {l.key, l.key_bias}, {l.value, l.value_bias}});
+    const auto before = [&](std::initializer_list<LoraTarget> targets) {  // has what adapt() reads fetched during the product
+      Context with = c;
+      with.upcoming = upcoming(adapters, i, targets);
+      return with;
+    };
+    auto [q, k, v] = linears(before({LoraTarget::kQuery, LoraTarget::kKey, LoraTarget::kValue}), n, {{l.query, l.query_bias}, {l.key, l.key_bias}, {l.value, l.value_bias}});
     adapt(c, adapters, i, LoraTarget::kQuery, n, q, l.query_bias);
     adapt(c, adapters, i, LoraTarget::kKey, n, k, l.key_bias);
     adapt(c, adapters, i, LoraTarget::kValue, n, v, l.value_bias);
@@ -42,16 +47,16 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
     if (l.key_norm) k = rms_norm(c, k, l.key_norm, eps);
     q = rotate(c, q, config_.head_size, rope, positions);
     k = rotate(c, k, config_.head_size, rope, positions);
-    Tensor attended = attend(c, i, q, k, v), y = linear(c, attended, l.output, l.output_bias);
+    Tensor attended = attend(c, i, q, k, v), y = linear(before({LoraTarget::kOutput}), attended, l.output, l.output_bias);
     adapt(c, adapters, i, LoraTarget::kOutput, attended, y, l.output_bias);
     if (l.attention_end_norm) y = rms_norm(c, y, l.attention_end_norm, eps);
     Tensor middle = add(c, x, y);
     n = rms_norm(c, middle, l.feed_norm, eps);
-    auto [gate, up] = linears(c, n, {{l.gate, {}}, {l.up, {}}});
+    auto [gate, up] = linears(before({LoraTarget::kGate, LoraTarget::kUp}), n, {{l.gate, {}}, {l.up, {}}});
     adapt(c, adapters, i, LoraTarget::kGate, n, gate);
     adapt(c, adapters, i, LoraTarget::kUp, n, up);
     Tensor inner = config_.activation == Activation::kSilu ? swiglu(c, gate, up) : geglu(c, gate, up);
-    y = linear(c, inner, l.down);
+    y = linear(before({LoraTarget::kDown}), inner, l.down);
     adapt(c, adapters, i, LoraTarget::kDown, inner, y);
     if (l.feed_end_norm) y = rms_norm(c, y, l.feed_end_norm, eps);
     return add(c, middle, y);

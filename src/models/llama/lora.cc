@@ -160,6 +160,16 @@ void adapt_up(const AdaptedRow& r, const float* h, const float* bias, int64_t fr
 
 }  // namespace
 
+std::span<const Upcoming> upcoming(std::span<const AdapterRows> adapters, int64_t layer, std::initializer_list<LoraTarget> targets) {
+  thread_local std::vector<Upcoming> list;
+  list.clear();
+  for (const AdapterRows& group : adapters)
+    for (LoraTarget target : targets)
+      if (const LoraPart* p = group.adapter->find(layer, target))
+        list.push_back({static_cast<const std::byte*>(p->down), (p->rank * p->in + p->up_size()) * (p->f16 ? 2 : 4)});  // up follows down
+  return list;
+}
+
 void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t layer, LoraTarget target, Tensor x, Tensor y, const Weight& bias) {
   thread_local std::vector<AdaptedRow> list;
   list.clear();

@@ -4,12 +4,14 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kernels/matmul.h"
 #include "ops/context.h"
 #include "ops/weight.h"
 
@@ -77,6 +79,9 @@ struct AdapterRows {
   const LoraAdapter* adapter;
   int64_t first, rows;
 };
+
+// What adapt() is going to read for these matrices of a layer, for Context::upcoming; valid until this thread asks again.
+std::span<const Upcoming> upcoming(std::span<const AdapterRows> adapters, int64_t layer, std::initializer_list<LoraTarget> targets);
 
 // Adds to y = W x (+ bias) what each row's adapter has for this matrix: all adapters of the batch in one pass. A row's result depends on
 // that row alone.
