@@ -123,22 +123,35 @@ TEST_F(EngineTest, AFullQueueRefuses) {
   EXPECT_EQ(engine.stats().running, 0);
 }
 
+// Another request's tokens, one a pass, say when the prompt is being read: on the engine's own thread, so that no fast machine gets past it.
 TEST_F(EngineTest, CancelsInTheMiddleOfAPrompt) {
   EngineOptions options;
   options.rows = 4;
   Engine engine(model_, tokenizer_, team_, options);
   std::atomic<bool> cancel = false;
-  Generation g = request(4);
+  Generation g = request(4), watcher = request(200);
   while (g.prompt.size() < 480) g.prompt.push_back(g.prompt[g.prompt.size() % 17]);
   g.cancel = std::shared_ptr<const std::atomic<bool>>(&cancel, [](auto*) {});
+  watcher.ignore_end = true;
+  watcher.limit = 300;
+  const auto own = static_cast<int64_t>(watcher.prompt.size());
   GenerationResult result;
-  std::thread client([&] { result = engine.generate(g); });
-  while (engine.stats().prompt_tokens < 20) std::this_thread::yield();
-  cancel = true;
+  std::thread client;
+  watcher.on_token = [&](const TokenEvent&) {
+    if (!client.joinable()) {
+      client = std::thread([&] { result = engine.generate(g); });
+      while (engine.stats().waiting < 1) std::this_thread::yield();
+    }
+    if (engine.stats().prompt_tokens >= own + 20) cancel = true;
+    return !cancel;
+  };
+  engine.generate(watcher);
+  ASSERT_TRUE(client.joinable());
   client.join();
+  EXPECT_TRUE(cancel);
   EXPECT_EQ(result.reason, FinishReason::kCancelled);
   EXPECT_TRUE(result.tokens.empty());
-  EXPECT_LT(engine.stats().prompt_tokens, 480);
+  EXPECT_LT(engine.stats().prompt_tokens, own + 480);
 }
 
 TEST_F(EngineTest, AGreedyUserDoesNotStarveAnother) {
