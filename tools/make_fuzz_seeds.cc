@@ -3,12 +3,14 @@
 #include <string>
 #include <vector>
 
+#include "core/blob.h"
 #include "core/files.h"
 #include "core/random.h"
 #include "formats/gguf.h"
 #include "foundry/classify/text_classifier.h"
 #include "foundry/triage/triage_model.h"
 #include "guard/rails.h"
+#include "models/llama/llama.h"
 #include "text/tokenizer.h"
 
 using namespace ingot;
@@ -52,4 +54,51 @@ int main(int argc, char** argv) {
   bare.set("a.list", GgufValue::i32s({1, 2, 3}));
   bare.add("b", {3}, ElementType::kF32, std::string(12, '\0'));
   seed("gguf", "bare.gguf", bare.bytes());
+
+  const auto model = [](const char* architecture, int64_t width, ElementType type, bool bias, bool gemma) {
+    LlamaConfig c;
+    c.architecture = architecture, c.vocab = 5, c.width = c.hidden = width, c.layers = 1, c.heads = 2, c.groups = 1, c.head_size = c.rope_dims = width / 2, c.context = 64;
+    c.attention_bias = bias, c.head_norms = c.block_norms = gemma;
+    if (gemma) c.window = 4, c.local = {true}, c.local_rope_base = 10000, c.logit_cap = 30;
+    GgufWriter out;
+    Llama::random(c, 1)->write(out, type, type);
+    return out.bytes();
+  };
+  seed("gguf", "llama.gguf", model("llama", 8, ElementType::kF32, false, false));
+  seed("gguf", "qwen2.gguf", model("qwen2", 32, ElementType::kQ4_0, true, false));
+  seed("gguf", "gemma3.gguf", model("gemma3", 8, ElementType::kF16, false, true));
+  std::string parts;
+  for (uint32_t i = 0; i < 2; ++i) {
+    GgufWriter part;
+    if (i == 0) part.set("general.name", GgufValue::text("x"));
+    part.set("split.no", GgufValue::u32(i));
+    part.set("split.count", GgufValue::u32(2));
+    part.set("split.tensors.count", GgufValue::u32(2));
+    part.add(std::string(1, static_cast<char>('a' + i)), {3}, ElementType::kF32, std::string(12, '\1'));
+    parts += "=====\n" + part.bytes();
+  }
+  seed("gguf_parts", "two", parts);
+  const auto adapter = [](std::initializer_list<const char*> names) {
+    GgufWriter out;
+    out.set("general.type", GgufValue::text("adapter"));
+    out.set("general.architecture", GgufValue::text("llama"));
+    out.set("adapter.type", GgufValue::text("lora"));
+    out.set("adapter.lora.alpha", GgufValue::f32(4));
+    int64_t rank = 1;
+    for (const char* name : names) {
+      rank *= 2;
+      out.add(std::string(name) + ".lora_a", {rank, 16}, ElementType::kF32, std::string(static_cast<size_t>(rank) * 64, '\1'));
+      out.add(std::string(name) + ".lora_b", {16, rank}, ElementType::kF16, std::string(static_cast<size_t>(rank) * 32, '\1'));
+    }
+    return out.bytes();
+  };
+  seed("adapter", "gguf", adapter({"blk.0.attn_q.weight", "blk.0.ffn_up.weight"}));
+  seed("adapter", "gguf_twice", adapter({"blk.0.attn_q.weight", "blk.00.attn_q.weight"}));
+  BlobWriter words;
+  words.put(uint32_t{1});
+  words.put(uint32_t{2});
+  words.put(std::vector<std::string>{"text", "w", "##ords", "a"});
+  words.put(std::vector<float>{1, 0.5f, 2, 1});
+  words.put(std::vector<int8_t>{1, -1, 2, 3, 127, -128, 0, 4});
+  seed("word_vectors", "small.bin", words.take());
 }

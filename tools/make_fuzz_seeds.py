@@ -105,5 +105,13 @@ for one in json.load(open(tests / "tokenizers.json"))["cases"]:
         seed("tokenizer_json", one["name"], json.dumps(one["json"], ensure_ascii=False))
     if one["name"] in ("sentencepiece bpe with its own pieces", "sentencepiece unigram"):
         seed("tokenizer_model", one["name"].replace(" ", "_"), base64.b64decode(one["model"]))
+settings = {"bos_token": {"content": "<|im_start|>"}, "eos_token": "<|im_end|>", "pad_token": None, "tokenizer_class": "LlamaTokenizer", "add_bos_token": True,
+            "added_tokens_decoder": {"265": {"content": "<tool>", "special": True, "lstrip": True}}, "chat_template": [{"name": "default", "template": "{{ messages }}"}]}
+beside = [settings, {"</tool>": 266}, {"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}, {"eos_token_id": [2, 0]}, {"chat_template": "{{ bos_token }}"}]
+seed("tokenizer_folder", "settings", "\n-----\n".join(map(json.dumps, beside)))
+for one in json.load(open(tests / "tokenizers.json"))["cases"]:
+    if one["name"] == "sentencepiece unigram":
+        own = ['{"legacy": false, "add_eos_token": true, "eos_token": "</s>"}', '{"<extra>": 300}', "", '{"eos_token_id": 1}', "", ""]
+        seed("tokenizer_folder", "sentence_piece", "\n-----\n".join(own).encode() + base64.b64decode(one["model"]))
 for one in json.load(open(tests / "chat_templates.json"))["cases"]:
     seed("chat_template", one["name"], one["template"])

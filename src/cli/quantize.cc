@@ -11,6 +11,7 @@
 #include "formats/gguf.h"
 #include "formats/importance.h"
 #include "kernels/dequantize.h"
+#include "models/model_gguf.h"
 #include "runtime/open_model.h"
 
 namespace ingot {
@@ -61,21 +62,6 @@ ElementType fitting(ElementType type, int64_t columns) {
   }
 }
 
-// A folder becomes GGUF first, in the type that its matrices have.
-std::shared_ptr<const Gguf> gguf_of(const std::string& in) {
-  const auto path = find_model(in);
-  if (!std::filesystem::is_directory(path)) return Gguf::open(path);
-  auto language = open_model(in);
-  GgufWriter writer;
-  const ElementType type = language.model->weights()[0]->type;
-  language.model->write(writer, type, type);
-  language.tokenizer->to_gguf(writer);
-  if (!language.chat_template.empty()) writer.set("tokenizer.chat_template", GgufValue::text(language.chat_template));
-  if (!language.ends.empty()) writer.set("tokenizer.ggml.eos_token_id", GgufValue::u32(static_cast<uint32_t>(language.ends[0])));
-  auto bytes = std::make_shared<std::string>(writer.bytes());
-  return Gguf::parse(std::as_bytes(std::span(*bytes)), path.string(), bytes);
-}
-
 std::string quantized(const GgufTensor& t, ElementType to, const float* importance) {
   const int64_t columns = t.shape.back(), rows = t.elements() / columns;
   std::string bytes(static_cast<size_t>(rows * row_bytes(to, columns)), '\0');
@@ -91,14 +77,13 @@ std::string quantized(const GgufTensor& t, ElementType to, const float* importan
 
 void quantize(const QuantizeOptions& o) {
   const Plan plan = plan_of(o.type);
-  auto file = gguf_of(o.in);
+  auto file = gguf_of_model(find_model(o.in));
   Importance importance;
   if (!o.importance.empty()) importance = Importance::open(o.importance);
   const int64_t layers = file->integer(file->text("general.architecture", "llama") + ".block_count", 1);
   const bool tied = !file->find("output.weight");
   GgufWriter writer;
-  for (const auto& [key, value] : file->metadata())
-    if (!key.starts_with("split.")) writer.set(key, value);
+  writer.copy_metadata(*file);
   writer.set("general.quantization_version", GgufValue::u32(2));
   uint64_t before = 0;
   size_t weighed = 0;

@@ -1,8 +1,10 @@
 #include "formats/gguf.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "core/error.h"
 #include "formats/shape_text.h"
@@ -129,6 +131,7 @@ void put_number(std::string& out, GgufType type, double v) {
 }
 
 constexpr int64_t kMostParts = 1000;
+constexpr int64_t kAlignment = 32;  // without the key general.alignment
 
 std::string part_ending(int64_t index, int64_t count) {
   char text[40];
@@ -156,12 +159,12 @@ std::shared_ptr<const Gguf> Gguf::open(const std::filesystem::path& path) {
   const std::string file = path.filename().string(), end = part_ending(0, count);
   if (gguf->integer("split.no") != 0 || !file.ends_with(end))
     bad_input("this is not the first of " + std::to_string(count) + " parts, whose name ends in " + end, gguf->name_, "give the first part, the others beside it under their own names");
-  auto parts = std::make_shared<std::vector<std::shared_ptr<Gguf>>>();
   for (int64_t i = 1; i < count; ++i) {
     const auto other = path.parent_path() / (file.substr(0, file.size() - end.size()) + part_ending(i, count));
     std::error_code error;
     if (!std::filesystem::is_regular_file(other, error)) bad_input("part " + std::to_string(i + 1) + " of " + std::to_string(count) + " is missing", other.string(), "fetch all parts into one folder");
-    auto part = parts->emplace_back(std::make_shared<Gguf>());
+    auto part = std::make_shared<Gguf>();
+    gguf->parts_.push_back(part);
     part->file_ = MappedFile(other);
     part->name_ = other.string();
     part->read(part->file_.bytes());
@@ -176,7 +179,6 @@ std::shared_ptr<const Gguf> Gguf::open(const std::filesystem::path& path) {
   const int64_t expected = gguf->integer("split.tensors.count", static_cast<int64_t>(gguf->tensors_.size()));
   if (expected != static_cast<int64_t>(gguf->tensors_.size()))
     bad_input("the parts hold " + std::to_string(gguf->tensors_.size()) + " tensors, expected " + std::to_string(expected), gguf->name_, "fetch the model again");
-  gguf->owner_ = parts;
   return gguf;
 }
 
@@ -201,8 +203,9 @@ void Gguf::read(std::span<const std::byte> bytes) {
     std::string key = in.string();
     if (!metadata_.emplace(key, in.value()).second) in.fail("the key " + key + " stands twice");
   }
-  int64_t alignment = integer("general.alignment", 32);
-  if (alignment < 1 || alignment > (1 << 20) || (alignment & (alignment - 1))) in.fail("alignment " + std::to_string(alignment) + " is no power of two");
+  int64_t alignment = integer("general.alignment", kAlignment);
+  if (alignment < 8 || alignment > (1 << 20) || (alignment & (alignment - 1)))
+    in.fail("general.alignment is " + std::to_string(alignment) + ", expected a power of two from 8 to " + std::to_string(1 << 20));
   std::vector<uint64_t> offsets;
   for (uint64_t i = 0; i < tensor_count; ++i) {
     GgufTensor t;
@@ -219,7 +222,11 @@ void Gguf::read(std::span<const std::byte> bytes) {
     }
     uint32_t id = in.get<uint32_t>();
     auto type = element_type_of_gguf(id);
-    if (!type) in.fail("tensor " + t.name + " has element type " + std::to_string(id) + ", which is not supported");
+    if (!type) {
+      std::string known;
+      for (int i = 0; i < kElementTypes; ++i) known += (i ? ", " : "") + std::string(element_name(static_cast<ElementType>(i)));
+      bad_input("tensor " + t.name + " has element type " + std::to_string(id) + ", which is not supported; supported are " + known, name_, "use the model in one of these types");
+    }
     t.type = *type;
     if (t.shape.back() % block_length(t.type))
       in.fail("tensor " + t.name + " has rows of " + std::to_string(t.shape.back()) + ", expected a multiple of " + std::to_string(block_length(t.type)));
@@ -237,6 +244,18 @@ void Gguf::read(std::span<const std::byte> bytes) {
                 name_, kGgufTodo);
     t.data = bytes.data() + base + offsets[i];
   }
+  // So that what a model needs in memory is bounded by the file's size.
+  std::vector<size_t> order(tensors_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return std::pair(offsets[a], a) < std::pair(offsets[b], b); });
+  for (size_t i = 1; i < order.size(); ++i)
+    if (const GgufTensor& before = tensors_[order[i - 1]]; before.data + before.bytes > tensors_[order[i]].data)
+      bad_input("tensor " + tensors_[order[i]].name + " begins inside tensor " + before.name, name_, kGgufTodo);
+}
+
+void Gguf::release_pages() const {
+  file_.release();
+  for (const auto& part : parts_) part->release_pages();
 }
 
 const GgufTensor* Gguf::find(std::string_view name) const {
@@ -284,6 +303,11 @@ const std::string& Gguf::text(std::string_view key) const {
 
 std::string Gguf::text(std::string_view key, std::string otherwise) const { return has(key) ? text(key) : otherwise; }
 
+void GgufWriter::copy_metadata(const Gguf& from) {
+  for (const auto& [key, value] : from.metadata())
+    if (!key.starts_with("split.") && key != "general.file_type") set(key, value);
+}
+
 void GgufWriter::add(std::string name, std::vector<int64_t> shape, ElementType type, const void* data) {
   uint64_t size = static_cast<uint64_t>(row_bytes(type, shape.empty() ? 0 : shape.back()));
   for (size_t i = 0; i + 1 < shape.size(); ++i) size *= static_cast<uint64_t>(shape[i]);
@@ -327,6 +351,9 @@ std::string GgufWriter::bytes() const {
         },
         v.value);
   }
+  const auto key = metadata_.find("general.alignment");
+  const auto alignment = static_cast<uint64_t>(key == metadata_.end() ? kAlignment : std::get<int64_t>(key->second.value));
+  auto aligned = [alignment](uint64_t size) { return (size + alignment - 1) / alignment * alignment; };
   uint64_t offset = 0;
   for (const Entry& t : tensors_) {
     put_text(out, t.name);
@@ -334,12 +361,12 @@ std::string GgufWriter::bytes() const {
     for (size_t d = t.shape.size(); d-- > 0;) put<uint64_t>(out, static_cast<uint64_t>(t.shape[d]));
     put<uint32_t>(out, gguf_type_id(t.type));
     put<uint64_t>(out, offset);
-    offset += (t.size + 31) / 32 * 32;
+    offset += aligned(t.size);
   }
-  out.resize((out.size() + 31) / 32 * 32);
+  out.resize(aligned(out.size()));
   for (const Entry& t : tensors_) {
     out.append(static_cast<const char*>(t.data), t.size);
-    out.resize((out.size() + 31) / 32 * 32);
+    out.resize(aligned(out.size()));
   }
   return out;
 }

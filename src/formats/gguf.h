@@ -63,8 +63,8 @@ class Gguf {
   const std::string& text(std::string_view key) const;
   std::string text(std::string_view key, std::string otherwise) const;
   const std::string& name() const { return name_; }
-  // Lets go of the memory that holds the file, where it was opened by path; what is touched again is read again.
-  void release_pages() const { file_.release(); }
+  // Lets go of the memory that holds the file and its other parts, where they were opened by path; what is touched again is read again.
+  void release_pages() const;
 
  private:
   void read(std::span<const std::byte> bytes);
@@ -74,12 +74,15 @@ class Gguf {
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::vector<GgufTensor> tensors_;
   std::map<std::string, size_t, std::less<>> index_;
+  std::vector<std::shared_ptr<const Gguf>> parts_;  // of a split model, all but the first
 };
 
-// Collects metadata and tensors, writes version 3 with 32-byte alignment.
+// Collects metadata and tensors, writes version 3 in one file, aligned to 32 bytes or to what general.alignment was set to.
 class GgufWriter {
  public:
   void set(std::string key, GgufValue value) { metadata_[std::move(key)] = std::move(value); }
+  // All keys of a file but those that tell of its parts or its element types.
+  void copy_metadata(const Gguf& from);
   // data holds the whole tensor, row_bytes(type, columns) a row, and must live until write().
   void add(std::string name, std::vector<int64_t> shape, ElementType type, const void* data);
   void add(std::string name, std::vector<int64_t> shape, ElementType type, std::string owned);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/error.h"
 #include "formats/shape_text.h"
@@ -134,15 +134,16 @@ std::shared_ptr<const Safetensors> Safetensors::open(const fs::path& given) {
   const Json json = parse_object(read_file(path, kMaxHeader), model->name_);
   const auto map = json.find("weight_map");
   if (map == json.end() || !map->is_object()) bad_input("the index has no weight_map", model->name_, kSafetensorsTodo);
-  std::set<std::string> shards;
+  std::map<std::string, std::string> shards;  // and a tensor that each holds
   for (const auto& [tensor, shard] : map->items()) {
     // A shard lies beside its index: a name with a folder in it could reach anywhere.
     if (!shard.is_string() || shard.get<std::string>().find('/') != std::string::npos || !shard.get<std::string>().ends_with(".safetensors"))
       bad_input("tensor " + tensor + ": its shard is no plain .safetensors file name", model->name_, kSafetensorsTodo);
-    shards.insert(shard.get<std::string>());
+    shards.emplace(shard.get<std::string>(), tensor);
   }
-  for (const std::string& shard : shards) {
+  for (const auto& [shard, tensor] : shards) {
     const fs::path file = path.parent_path() / shard;
+    if (!fs::is_regular_file(file, error)) bad_input("the shard " + shard + " is missing, which holds tensor " + tensor, file.string(), "fetch all shards into one folder");
     model->files_.emplace_back(file);
     model->read(model->files_.back().bytes(), file.string());
   }

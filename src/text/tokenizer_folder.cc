@@ -39,11 +39,11 @@ bool flag(const Json& json, const char* key, bool otherwise) {
   return json.is_object() && it != json.end() && it->is_boolean() ? it->get<bool>() : otherwise;
 }
 
-// Ids beyond the file's grow the vocabulary only where they follow it closely: a stray one is refused.
-void add_token(TokenizerParts& p, AddedToken token) {
+// Ids beyond the file's grow the vocabulary only where they follow it closely, below `most`: a stray one is refused.
+void add_token(TokenizerParts& p, AddedToken token, int32_t most) {
   auto same = std::find_if(p.added.begin(), p.added.end(), [&](const AddedToken& t) { return t.text == token.text || t.id == token.id; });
   if (token.text.empty() || same != p.added.end()) return;
-  if (token.id < 0 || token.id > p.vocab.size() + 4096)
+  if (token.id < 0 || token.id >= most)
     refuse_tokenizer("the added token \"" + token.text + "\" has the id " + std::to_string(token.id) + ", but there are " + std::to_string(p.vocab.size()) + " tokens", p.name);
   while (p.vocab.size() <= token.id) {
     p.vocab.add("");
@@ -54,17 +54,20 @@ void add_token(TokenizerParts& p, AddedToken token) {
 }
 
 void read_added(const Json& settings, const fs::path& folder, TokenizerParts& p) {
-  if (auto it = settings.find("added_tokens_decoder"); it != settings.end() && it->is_object())
+  const auto it = settings.find("added_tokens_decoder");
+  const bool listed = it != settings.end() && it->is_object();
+  const Json added = read_json(folder / "added_tokens.json");
+  const auto most = static_cast<int32_t>(static_cast<size_t>(p.vocab.size()) + 4096 + added.size() + (listed ? it->size() : 0));
+  if (listed)
     for (const auto& [key, token] : it->items()) {
       char* end = nullptr;
       const long id = std::strtol(key.c_str(), &end, 10);
       if (key.empty() || *end != '\0' || id < 0 || id > INT32_MAX || !token.is_object()) refuse_tokenizer("added_tokens_decoder has the key \"" + key + "\"", p.name);
       add_token(p, {token_text(token, "content"), static_cast<int32_t>(id), flag(token, "special", false), flag(token, "lstrip", false),
-                    flag(token, "rstrip", false), flag(token, "single_word", false), flag(token, "normalized", false)});
+                    flag(token, "rstrip", false), flag(token, "single_word", false), flag(token, "normalized", false)}, most);
     }
-  const Json added = read_json(folder / "added_tokens.json");
   for (const auto& [text, id] : added.items())
-    if (id.is_number_integer() && id.get<int64_t>() <= INT32_MAX) add_token(p, {text, static_cast<int32_t>(id.get<int64_t>()), false});
+    if (id.is_number_integer() && id.get<int64_t>() <= INT32_MAX) add_token(p, {text, static_cast<int32_t>(id.get<int64_t>()), false}, most);
 }
 
 void read_template(const Json& settings, const fs::path& folder, TokenizerParts& p) {

@@ -70,7 +70,8 @@ std::shared_ptr<const Tokenizer> train_tokenizer(std::span<const std::string_vie
   Progress progress("merges", static_cast<uint64_t>(vocab_size) - vocab.size());
   while (static_cast<int32_t>(vocab.size()) < vocab_size && !queue.empty()) {
     if (interrupted()) throw Error(ErrorKind::interrupted, "interrupted", "tokenizer train", "run it again; nothing was written");
-    auto [count, key] = queue.top();
+    const auto count = queue.top().first;
+    const auto key = queue.top().second;  // clang 14 cannot capture a structured binding
     queue.pop();
     auto entry = pairs.find(key);
     if (entry == pairs.end() || entry->second.count != count) {

@@ -166,7 +166,7 @@ std::shared_ptr<Lora> Lora::read(const Llama& base, std::string_view config_json
   try {
     if (config.value("peft_type", "") != "LORA") bad_input("the adapter is of type \"" + config.value("peft_type", "") + "\", only LORA is read", where, "give a LoRA adapter");
     if (config.value("use_dora", false)) bad_input("the adapter is a DoRA, which cannot be trained on here", where, "give a plain LoRA adapter");
-    plan.rank = config.at("r").get<int64_t>();
+    plan.rank = config.at("r").is_number_integer() ? config.at("r").get<int64_t>() : 0;
     plan.alpha = config.value("lora_alpha", 8.0);
     plan.rslora = config.value("use_rslora", false);
     const json& targets = config.at("target_modules");

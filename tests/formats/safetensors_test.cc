@@ -56,6 +56,25 @@ TEST(Safetensors, ReadsShards) {
   EXPECT_EQ(model->tensors().size(), 2u);
 }
 
+TEST(Safetensors, NamesAShardThatIsMissingAndATensorThatItHolds) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "ingot_missing_shard";
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(kData + "/sharded", folder);
+  std::string shard;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().filename().string().find("00002-of") != std::string::npos) shard = entry.path().filename();
+  ASSERT_FALSE(shard.empty());
+  std::filesystem::remove(folder / shard);
+  try {
+    Safetensors::open(folder);
+    ADD_FAILURE() << "read without " << shard;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.problem, "the shard " + shard + " is missing, which holds tensor b");
+    EXPECT_EQ(error.where, (folder / shard).string());
+  }
+  std::filesystem::remove_all(folder);
+}
+
 TEST(Safetensors, RefusesHostileHeaders) {
   refuses("", "expected at least 8");
   refuses(std::string(8, '\xff'), "the header claims");

@@ -1,21 +1,32 @@
-// Adapters against PEFT (tools/make_lora_goldens.py).
+// Adapters against PEFT (tools/make_lora_goldens.py), and what merging makes of bases of every form.
 #include "models/llama/lora.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/random.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
+#include "kernels/dequantize.h"
 #include "kernels/target.h"
+#include "models/hf_config.h"
 #include "models/llama/llama.h"
+#include "models/model_gguf.h"
+#include "text/tokenizer.h"
 
 namespace ingot {
 namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::pair<const char*, const char*> kAdapted[] = {{"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"}, {"self_attn.o_proj", "attn_output"},
+                                                            {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"}};
 
 class LoraTest : public testing::Test {
  protected:
@@ -33,6 +44,110 @@ class LoraTest : public testing::Test {
     for (int i = 0; i < kTokens; ++i) ids_.push_back(static_cast<int32_t>(all[i]));
   }
   std::shared_ptr<const LoraAdapter> open(const char* name) const { return LoraAdapter::open(data_ + "lora/" + name, *model_); }
+  fs::path scratch(const std::string& name) const { return fs::path(testing::TempDir()) / ("ingot_lora_" + std::to_string(::getpid()) + "_" + name); }
+
+  // An adapter of rank 4 for every matrix of the base, as PEFT's tensors; large enough to matter.
+  static std::string peft_tensors(const Llama& base, bool dora) {
+    Random random(3);
+    SafetensorsWriter out;
+    auto values = [&](int64_t count, double deviation) {
+      std::vector<float> v(static_cast<size_t>(count));
+      for (float& x : v) x = static_cast<float>(random.normal() * deviation);
+      return v;
+    };
+    for (int64_t i = 0; i < base.config().layers; ++i) {
+      const LlamaLayer& l = base.layer(i);
+      const Weight* all[] = {&l.query, &l.key, &l.value, &l.output, &l.gate, &l.up, &l.down};
+      for (int t = 0; t < kLoraTargets; ++t) {
+        const std::string at = "base_model.model.model.layers." + std::to_string(i) + "." + kAdapted[t].first + ".";
+        out.add(at + "lora_A.weight", {4, all[t]->cols}, values(4 * all[t]->cols, 0.2));
+        out.add(at + "lora_B.weight", {all[t]->rows, 4}, values(all[t]->rows * 4, 0.1));
+        std::vector<float> magnitude = values(all[t]->rows, 0.1);
+        for (float& m : magnitude) m = 0.3f + std::abs(m);
+        if (dora) out.add(at + "lora_magnitude_vector", {all[t]->rows}, magnitude);
+      }
+    }
+    return out.bytes();
+  }
+  static std::shared_ptr<const LoraAdapter> adapter_of(const std::string& tensors, bool dora, const Llama& base) {
+    return LoraAdapter::read(dora ? R"({"r":4,"lora_alpha":8,"use_dora":true})" : R"({"r":4,"lora_alpha":8})", std::as_bytes(std::span(tensors)), "test", base);
+  }
+  // PEFT's tensors as llama.cpp's converter writes them for a llama: rows of q and k in the order of pairs.
+  static void write_gguf_adapter(const Safetensors& peft, int64_t layers, int64_t head_size, const fs::path& path) {
+    GgufWriter out;
+    out.set("general.type", GgufValue::text("adapter"));
+    out.set("general.architecture", GgufValue::text("llama"));
+    out.set("adapter.type", GgufValue::text("lora"));
+    out.set("adapter.lora.alpha", GgufValue::f32(8));
+    for (int64_t layer = 0; layer < layers; ++layer)
+      for (auto [from, to] : kAdapted)
+        for (const char* part : {"A", "B"}) {
+          const auto* t = peft.find("base_model.model.model.layers." + std::to_string(layer) + "." + from + ".lora_" + part + ".weight");
+          ASSERT_NE(t, nullptr);
+          auto values = peft.floats(t->name, t->shape);
+          std::string key = std::string("blk.") + std::to_string(layer) + "." + to + ".weight.lora_" + (*part == 'A' ? "a" : "b");
+          if (*part == 'B' && (std::string(to) == "attn_q" || std::string(to) == "attn_k")) {
+            auto halves = values;
+            const int64_t d = head_size;
+            for (int64_t r = 0; r < t->shape[0]; ++r)
+              for (int64_t j = 0; j < 4; ++j)
+                values[static_cast<size_t>((r / d * d + r % (d / 2) * 2 + r % d / (d / 2)) * 4 + j)] = halves[static_cast<size_t>(r * 4 + j)];
+          }
+          out.add(key, t->shape, ElementType::kF32, std::string(reinterpret_cast<const char*>(values.data()), values.size() * 4));
+        }
+    out.write(path);
+  }
+  // A folder of tests/models/data/families, whose models have 48 tokens.
+  std::shared_ptr<Llama> family(const std::string& name) {
+    for (int32_t& id : ids_) id %= 48;
+    return Llama::load(HfConfig::open(data_ + "families/" + name + "/config.json"), Safetensors::open(data_ + "families/" + name));
+  }
+  static std::shared_ptr<Llama> as_gguf(const Llama& model, ElementType type) {
+    GgufWriter writer;
+    model.write(writer, type, type);
+    auto bytes = std::make_shared<std::string>(writer.bytes());
+    return Llama::load(Gguf::parse(std::as_bytes(std::span(*bytes)), "written", bytes));
+  }
+  std::shared_ptr<Llama> merged(const Llama& base, const LoraAdapter& adapter) {
+    const fs::path path = scratch("merged.gguf");
+    merge_lora(*base.file(), base, adapter, path);
+    auto model = Llama::load(Gguf::open(path));
+    fs::remove(path);  // the mapping stays
+    return model;
+  }
+  // Every row that was merged is the base's with the adapter's in it, to `step` of its block's largest value; returns by how many steps the
+  // adapter moved the one that it moved most.
+  static double expect_merged(const Llama& base, const Llama& model, const LoraAdapter& adapter, ElementType type, double step) {
+    double moved = 0;
+    for (int64_t i = 0; i < base.config().layers; ++i) {
+      const LlamaLayer &from = base.layer(i), &to = model.layer(i);
+      const std::pair<const Weight*, const Weight*> all[] = {{&from.query, &to.query}, {&from.key, &to.key}, {&from.value, &to.value}, {&from.output, &to.output},
+                                                             {&from.gate, &to.gate}, {&from.up, &to.up}, {&from.down, &to.down}};
+      for (int t = 0; t < kLoraTargets; ++t) {
+        const auto [w, m] = all[t];
+        const LoraPart* part = adapter.find(i, static_cast<LoraTarget>(t));
+        EXPECT_TRUE(part && w->type == type && m->type == type) << w->name;
+        if (!part || m->type != type) return 0;
+        const auto columns = static_cast<size_t>(w->cols), block = static_cast<size_t>(block_length(type));
+        std::vector<float> before(columns), wanted(columns), got(columns);
+        for (int64_t o = 0; o < w->rows; ++o) {
+          dequantize_row(type, static_cast<const char*>(w->data) + o * row_bytes(type, w->cols), before.data(), w->cols);
+          dequantize_row(type, static_cast<const char*>(m->data) + o * row_bytes(type, m->cols), got.data(), m->cols);
+          for (size_t j = 0; j < columns; ++j) wanted[j] = before[j] * (part->factor ? part->factor[o] : 1);
+          part->add_row(o, wanted.data());
+          for (size_t at = 0; at < columns; at += block) {
+            float top = 1e-20f;
+            for (size_t j = at; j < at + block; ++j) top = std::max(top, std::abs(wanted[j]));
+            for (size_t j = at; j < at + block; ++j) {
+              EXPECT_LE(std::abs(got[j] - wanted[j]), top * step * 1.001) << w->name << " row " << o << " at " << j;
+              moved = std::max(moved, std::abs(wanted[j] - before[j]) / (top * step));
+            }
+          }
+        }
+      }
+    }
+    return moved;
+  }
   std::vector<float> golden(const char* name) const { return goldens_->floats(name, std::vector<int64_t>{kTokens, kVocab}); }
 
   // Logits of the same text once for each adapter, all in one pass of `sequences` * 24 rows.
@@ -119,44 +234,122 @@ TEST_F(LoraTest, AdaptersOfOneBatchAreAsAlone) {
 }
 
 TEST_F(LoraTest, MergedIsAsApplied) {
-  const auto path = std::filesystem::temp_directory_path() / ("ingot_merged_" + std::to_string(::getpid()) + ".gguf");
-  for (const char* name : {"plain", "dora"}) {
-    merge_lora(*file_, *model_, *open(name), path);
-    auto merged = Llama::load(Gguf::open(path));
-    EXPECT_LE(difference(logits(*merged, {nullptr}), golden(name)), 2e-5) << name;
+  for (const char* name : {"plain", "dora"}) EXPECT_LE(difference(logits(*merged(*model_, *open(name)), {nullptr}), golden(name)), 2e-5) << name;
+}
+
+// A base in two parts, aligned to 64: the result is one file that opens, with what still holds of the metadata.
+TEST_F(LoraTest, MergesIntoASplitBase) {
+  GgufWriter parts[2];
+  const auto& tensors = file_->tensors();
+  for (const auto& [key, value] : file_->metadata()) parts[0].set(key, value);
+  parts[0].set("general.file_type", GgufValue::u32(0));
+  for (size_t i = 0; i < tensors.size(); ++i) parts[i % 2].add(tensors[i].name, tensors[i].shape, tensors[i].type, tensors[i].data);
+  for (uint32_t i = 0; i < 2; ++i) {
+    parts[i].set("split.no", GgufValue::u32(i));
+    parts[i].set("split.count", GgufValue::u32(2));
+    parts[i].set("split.tensors.count", GgufValue::u32(static_cast<uint32_t>(tensors.size())));
+    parts[i].set("general.alignment", GgufValue::u32(64));
+    parts[i].write(scratch(i ? "base-00002-of-00002.gguf" : "base-00001-of-00002.gguf"));
   }
-  std::filesystem::remove(path);
+  auto base = Llama::load(Gguf::open(scratch("base-00001-of-00002.gguf")));
+  auto model = merged(*base, *open("plain"));
+  EXPECT_LE(difference(logits(*model, {nullptr}), golden("plain")), 2e-5);
+  EXPECT_EQ(model->file()->tensors().size(), tensors.size());
+  for (const auto& [key, value] : model->file()->metadata()) EXPECT_FALSE(key.starts_with("split.") || key == "general.file_type") << key;
+  EXPECT_EQ(model->file()->integer("general.alignment"), 64);
+  for (const char* name : {"base-00001-of-00002.gguf", "base-00002-of-00002.gguf"}) fs::remove(scratch(name));
+}
+
+// To half a step of the block's scale (a whole one where Q4_0 has no code for it), the scale itself rounded to F16.
+TEST_F(LoraTest, MergesIntoAQuantisedBase) {
+  LlamaConfig config = model_->config();
+  config.width = config.hidden = 64;
+  const auto floats = Llama::random(config, 5);
+  for (auto [type, step] : {std::pair{ElementType::kQ8_0, 0.5 / 127}, {ElementType::kQ4_0, 1.0 / 8}}) {
+    auto base = as_gguf(*floats, type);
+    const std::string tensors = peft_tensors(*base, false);
+    auto adapter = adapter_of(tensors, false, *base);
+    auto model = merged(*base, *adapter);
+    EXPECT_GT(expect_merged(*base, *model, *adapter, type, step + 0x1p-11), 5);
+    for (const GgufTensor& t : base->file()->tensors()) {
+      const GgufTensor* same = model->file()->find(t.name);
+      ASSERT_TRUE(same) << t.name;
+      EXPECT_EQ(same->type, t.type);
+      const bool changed = t.name.starts_with("blk.") && t.name.find("norm") == std::string::npos;
+      EXPECT_EQ(std::memcmp(same->data, t.data, t.bytes) != 0, changed) << t.name;
+    }
+    if (type != ElementType::kQ8_0) continue;  // steps of 4 bits hide what the adapter says in so small a model
+    const auto applied = logits(*base, {adapter.get()});
+    EXPECT_LT(difference(logits(*model, {nullptr}), applied), difference(logits(*base, {nullptr}), applied) / 4);
+  }
+}
+
+// Qwen 2 has biases on query, key and value: they stay, and DoRA's magnitudes do not scale them.
+TEST_F(LoraTest, MergesIntoABaseWithBiases) {
+  auto folder = family("qwen2"), base = as_gguf(*folder, ElementType::kF32);
+  ASSERT_TRUE(base->layer(0).query_bias && base->layer(0).key_bias && base->layer(0).value_bias);
+  const std::string tensors[] = {peft_tensors(*base, false), peft_tensors(*base, true)};
+  for (bool dora : {false, true}) {
+    auto adapter = adapter_of(tensors[dora], dora, *base);
+    const auto applied = logits(*base, {adapter.get()});
+    EXPECT_GT(difference(applied, logits(*base, {nullptr})), 0.05);
+    EXPECT_LE(difference(logits(*folder, {adapter_of(tensors[dora], dora, *folder).get()}), applied), 2e-5) << dora;
+    auto model = merged(*base, *adapter);
+    EXPECT_LE(difference(logits(*model, {nullptr}), applied), 2e-5) << dora;
+    for (const char* name : {"blk.0.attn_q.bias", "blk.1.attn_v.bias"})
+      EXPECT_EQ(std::memcmp(model->file()->find(name)->data, base->file()->find(name)->data, base->file()->find(name)->bytes), 0) << name;
+  }
+}
+
+// As `ingot merge` does with a folder: it becomes GGUF in memory in its own types. The adapter over the folder itself is the reference.
+TEST_F(LoraTest, MergesIntoAHuggingFaceFolder) {
+  const std::vector<std::string_view> texts{"a bug in the parser, a bug in the lexer"};
+  const auto tokenizer = train_tokenizer(texts, 260, PreTokenizer::kSmolLm, {});
+  for (const char* name : {"llama1", "smollm2", "qwen2"}) {
+    auto reference = family(name);
+    const fs::path folder = scratch("folder");
+    fs::remove_all(folder);
+    fs::copy(data_ + "families/" + name, folder);
+    write_file(folder / "tokenizer.json", tokenizer->to_json());
+    auto file = gguf_of_model(folder);
+    EXPECT_EQ(Tokenizer::from_gguf(*file)->encode("the parser"), tokenizer->encode("the parser"));
+    auto base = Llama::load(file);
+    EXPECT_LE(difference(logits(*base, {nullptr}), logits(*reference, {nullptr})), 1e-5) << name;
+    for (bool dora : {false, true}) {
+      const std::string tensors = peft_tensors(*reference, dora);
+      const auto applied = logits(*reference, {adapter_of(tensors, dora, *reference).get()});
+      EXPECT_GT(difference(applied, logits(*reference, {nullptr})), 0.05);
+      auto adapter = adapter_of(tensors, dora, *base);
+      auto model = merged(*base, *adapter);
+      EXPECT_GT(expect_merged(*base, *model, *adapter, ElementType::kBF16, 0x1p-8), 5);  // half of BF16's last bit
+      EXPECT_LT(difference(logits(*model, {nullptr}), applied), difference(logits(*reference, {nullptr}), applied) / 4) << name;
+      auto wide = as_gguf(*reference, ElementType::kF32);
+      EXPECT_LE(difference(logits(*merged(*wide, *adapter_of(tensors, dora, *wide)), {nullptr}), applied), 2e-5) << name;
+    }
+    fs::remove_all(folder);
+  }
 }
 
 TEST_F(LoraTest, GgufAdapters) {
-  // The same matrices as PEFT's "plain", written as llama.cpp's converter does: q and k in the order of pairs.
-  auto peft = Safetensors::open(data_ + "lora/plain/adapter_model.safetensors");
-  GgufWriter out;
-  out.set("general.type", GgufValue::text("adapter"));
-  out.set("general.architecture", GgufValue::text("llama"));
-  out.set("adapter.type", GgufValue::text("lora"));
-  out.set("adapter.lora.alpha", GgufValue::f32(8));
-  const std::pair<const char*, const char*> names[] = {{"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"}, {"self_attn.o_proj", "attn_output"},
-                                                       {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"}};
-  for (int layer = 0; layer < 2; ++layer)
-    for (auto [from, to] : names)
-      for (const char* part : {"A", "B"}) {
-        const auto* t = peft->find("base_model.model.model.layers." + std::to_string(layer) + "." + from + ".lora_" + part + ".weight");
-        ASSERT_NE(t, nullptr);
-        auto values = peft->floats(t->name, t->shape);
-        std::string key = std::string("blk.") + std::to_string(layer) + "." + to + ".weight.lora_" + (*part == 'A' ? "a" : "b");
-        if (*part == 'B' && (std::string(to) == "attn_q" || std::string(to) == "attn_k")) {
-          auto halves = values;
-          for (int64_t r = 0; r < t->shape[0]; ++r)  // a head has 16 rows
-            for (int64_t j = 0; j < 4; ++j)
-              values[static_cast<size_t>((r / 16 * 16 + r % 8 * 2 + r % 16 / 8) * 4 + j)] = halves[static_cast<size_t>(r * 4 + j)];
-        }
-        out.add(key, t->shape, ElementType::kF32, std::string(reinterpret_cast<const char*>(values.data()), values.size() * 4));
-      }
-  const auto path = std::filesystem::temp_directory_path() / ("ingot_adapter_" + std::to_string(::getpid()) + ".gguf");
-  out.write(path);
+  const fs::path path = scratch("adapter.gguf");
+  write_gguf_adapter(*Safetensors::open(data_ + "lora/plain/adapter_model.safetensors"), 2, 16, path);
   EXPECT_LE(difference(logits(*model_, {LoraAdapter::open(path, *model_).get()}), golden("plain")), 2e-5);
-  std::filesystem::remove(path);
+  fs::remove(path);
+}
+
+// A folder's llama has its query and key rows as halves, the adapter's GGUF as pairs.
+TEST_F(LoraTest, GgufAdaptersOverAHuggingFaceFolder) {
+  for (const char* name : {"llama1", "llama3", "smollm2", "mistral"}) {
+    auto folder = family(name);
+    const std::string tensors = peft_tensors(*folder, false);
+    const fs::path path = scratch("adapter.gguf");
+    write_gguf_adapter(*Safetensors::parse(std::as_bytes(std::span(tensors)), "test"), folder->config().layers, folder->config().head_size, path);
+    const auto peft = logits(*folder, {adapter_of(tensors, false, *folder).get()});
+    EXPECT_EQ(logits(*folder, {LoraAdapter::open(path, *folder).get()}), peft) << name;
+    auto base = as_gguf(*folder, ElementType::kF32);
+    EXPECT_LE(difference(logits(*base, {LoraAdapter::open(path, *base).get()}), peft), 2e-5) << name;
+    fs::remove(path);
+  }
 }
 
 TEST_F(LoraTest, RefusesWhatDoesNotFit) {
@@ -174,6 +367,8 @@ TEST_F(LoraTest, RefusesWhatDoesNotFit) {
   };
   EXPECT_EQ(problem(R"({"r":4,"lora_alpha":8})"), "");
   EXPECT_NE(problem(R"({"r":5})").find("5"), std::string::npos);
+  EXPECT_NE(problem(R"({"r":1e300})").find("1e+300"), std::string::npos);
+  EXPECT_NE(problem(R"({"r":4,"lora_alpha":1e300})").find("not finite"), std::string::npos);
   EXPECT_NE(problem(R"({"r":4,"bias":"all"})").find("bias"), std::string::npos);
   EXPECT_NE(problem(R"({"r":4,"modules_to_save":["lm_head"]})").find("modules_to_save"), std::string::npos);
   EXPECT_NE(problem(R"({"r":4,"use_dora":true})").find("magnitude"), std::string::npos);
@@ -181,6 +376,24 @@ TEST_F(LoraTest, RefusesWhatDoesNotFit) {
   EXPECT_NE(problem("[").find("JSON"), std::string::npos);
   std::filesystem::remove_all(folder);
   EXPECT_THROW(LoraAdapter::open(data_ + "llama_tiny.gguf", *model_), Error);
+
+  GgufWriter twice;  // under two spellings
+  twice.set("general.type", GgufValue::text("adapter"));
+  twice.set("adapter.type", GgufValue::text("lora"));
+  for (auto [name, rank] : {std::pair{"blk.0.attn_q.weight", 2}, {"blk.00.attn_q.weight", 8}}) {
+    const Weight& w = model_->layer(0).query;
+    twice.add(name + std::string(".lora_a"), {rank, w.cols}, ElementType::kF16, std::string(static_cast<size_t>(rank * w.cols * 2), '\0'));
+    twice.add(name + std::string(".lora_b"), {w.rows, rank}, ElementType::kF16, std::string(static_cast<size_t>(rank * w.rows * 2), '\0'));
+  }
+  const fs::path path = scratch("twice.gguf");
+  twice.write(path);
+  try {
+    LoraAdapter::open(path, *model_);
+    ADD_FAILURE() << "read";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.problem, "the matrix of layer 0 stands twice");
+  }
+  fs::remove(path);
 }
 
 }  // namespace

@@ -69,16 +69,21 @@ LoraAdapter::LoraAdapter() {
 
 LoraAdapter::~LoraAdapter() = default;
 
-// a [rank, in], b [out, rank] as files have them. permute: b's rows are in the order of halves, the base's in that of pairs.
+// a [rank, in], b [out, rank] as files have them. rows: how b has those of queries and keys, which the base may have otherwise.
 void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
-                      bool permute, std::vector<float> magnitude, bool f16, const std::string& where) {
+                      RopeLayout rows, std::vector<float> magnitude, bool f16, const std::string& where) {
   const Weight& w = matrix(base.layer(layer), target);
   LoraPart& p = part(layer, target);
+  if (!std::isfinite(scale)) bad_input("alpha over the rank is not finite", where, "train the adapter again");
   p.rank = rank, p.in = w.cols, p.out = w.rows, p.scale = scale;
   Loose& loose = loose_.emplace_back(Loose{layer, target, std::move(a), {}, {}});
   loose.up.resize(static_cast<size_t>(p.up_size()));
   const int64_t d = base.config().head_size;
-  auto source = [&](int64_t row) { return permute ? row / d * d + row % 2 * (d / 2) + row % d / 2 : row; };
+  const bool turned = (target == LoraTarget::kQuery || target == LoraTarget::kKey) && rows != base.config().rope_layout;
+  auto source = [&](int64_t row) {
+    const int64_t in = row % d;
+    return !turned ? row : row - in + (rows == RopeLayout::kHalves ? in % 2 * (d / 2) + in / 2 : in % (d / 2) * 2 + in / (d / 2));
+  };
   for (int64_t o = 0; o < w.rows; ++o)
     for (int64_t j = 0; j < rank; ++j) loose.up[static_cast<size_t>(up_index(rank, j, o))] = b[static_cast<size_t>(source(o) * rank + j)];
   for (const auto* values : {&loose.down, &loose.up, &magnitude})
@@ -214,7 +219,7 @@ void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t laye
 
 void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out) {
   GgufWriter writer;
-  for (const auto& [key, value] : file.metadata()) writer.set(key, value);
+  writer.copy_metadata(file);
   std::vector<std::pair<const Weight*, const LoraPart*>> changed;
   for (int64_t i = 0; i < base.config().layers; ++i)
     for (int t = 0; t < kLoraTargets; ++t)

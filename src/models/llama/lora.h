@@ -13,6 +13,7 @@
 
 #include "kernels/matmul.h"
 #include "ops/context.h"
+#include "ops/ops.h"
 #include "ops/weight.h"
 
 namespace ingot {
@@ -62,7 +63,7 @@ class LoraAdapter {
   void read_peft(std::string_view config_json, const std::string& where, const Safetensors& file, const Llama& base);
   void read_gguf(const Gguf& file, const Llama& base);
   void set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
-           bool permute, std::vector<float> magnitude, bool f16, const std::string& where);
+           RopeLayout rows, std::vector<float> magnitude, bool f16, const std::string& where);
   LoraPart& part(int64_t layer, LoraTarget target) { return layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)]; }
   void gather();  // what set() was given, into one memory in the order of use
   struct Loose;

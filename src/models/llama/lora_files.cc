@@ -99,9 +99,9 @@ void LoraAdapter::read_peft(std::string_view config_json, const std::string& whe
     const auto& shape = parts["A"]->shape;
     const int64_t rank = shape.empty() ? 0 : shape[0];
     if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank) + ", expected 1 to " + std::to_string(kMaxRank), file.name() + ": " + parts["A"]->name, "save the adapter again");
-    auto declared = static_cast<int64_t>(by_pattern(config, "rank_pattern", module, number("r", static_cast<double>(rank))));
-    if (declared != rank)
-      bad_input("the rank is " + std::to_string(rank) + ", adapter_config.json says " + std::to_string(declared), file.name() + ": " + parts["A"]->name, "save the adapter again");
+    const double declared = by_pattern(config, "rank_pattern", module, number("r", static_cast<double>(rank)));
+    if (declared != static_cast<double>(rank))
+      bad_input("the rank is " + std::to_string(rank) + ", adapter_config.json says " + nlohmann::json(declared).dump(), file.name() + ": " + parts["A"]->name, "save the adapter again");
     auto a = file.floats(parts["A"]->name, std::vector<int64_t>{rank, w.cols});
     auto b = file.floats(parts["B"]->name, std::vector<int64_t>{w.rows, rank});
     std::vector<float> magnitude;
@@ -110,9 +110,7 @@ void LoraAdapter::read_peft(std::string_view config_json, const std::string& whe
       magnitude = file.floats(parts["magnitude_vector"]->name, std::vector<int64_t>{w.rows});
     }
     double scale = by_pattern(config, "alpha_pattern", module, alpha) / (root ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
-    const auto t = static_cast<LoraTarget>(target);
-    bool permute = base.config().rope_layout == RopeLayout::kPairs && (t == LoraTarget::kQuery || t == LoraTarget::kKey);
-    set(base, layer, t, std::move(a), std::move(b), rank, static_cast<float>(scale), permute, std::move(magnitude), parts["A"]->dtype == "F16" && parts["B"]->dtype == "F16", file.name() + ": " + module);
+    set(base, layer, static_cast<LoraTarget>(target), std::move(a), std::move(b), rank, static_cast<float>(scale), RopeLayout::kHalves, std::move(magnitude), parts["A"]->dtype == "F16" && parts["B"]->dtype == "F16", file.name() + ": " + module);
   }
 }
 
@@ -120,19 +118,22 @@ void LoraAdapter::read_gguf(const Gguf& file, const Llama& base) {
   if (file.text("general.type", "") != "adapter" || file.text("adapter.type", "") != "lora")
     bad_input("the file is no LoRA adapter", file.name(), "give a PEFT folder or a GGUF file of type adapter");
   const double alpha = file.number("adapter.lora.alpha", 0);
+  // GGUF's llama has q and k in the order of pairs.
+  const RopeLayout rows = file.text("general.architecture", base.config().architecture) == "llama" ? RopeLayout::kPairs : RopeLayout::kHalves;
   bool any = false;
   for (const GgufTensor& t : file.tensors()) {
     static const RE2 kKey(R"(blk\.(\d+)\.(\w+)\.weight\.lora_(a|b))");
     int64_t layer = 0;
-    std::string part, kind;
+    std::string matrix, kind;
     int target = -1;
-    if (RE2::FullMatch(t.name, kKey, &layer, &part, &kind))
+    if (RE2::FullMatch(t.name, kKey, &layer, &matrix, &kind))
       for (int i = 0; i < kLoraTargets; ++i)
-        if (part == kNames[i].gguf) target = i;
+        if (matrix == kNames[i].gguf) target = i;
     if (target < 0) bad_input("the tensor is not of a matrix that adapters are applied to here (attention's four, the feed-forward's three)", file.name() + ": " + t.name, "train the adapter on those");
     if (layer >= base.config().layers)
       bad_input("the tensor is of layer " + std::to_string(layer) + ", the base has " + std::to_string(base.config().layers), file.name() + ": " + t.name, "use the base that the adapter was trained on");
     if (kind == "b") continue;
+    if (part(layer, static_cast<LoraTarget>(target)).rank) bad_input("the matrix of layer " + std::to_string(layer) + " stands twice", file.name() + ": " + t.name, "save the adapter again");
     const Weight& w = weight_of(base.layer(layer), target);
     const int64_t rank = t.shape.empty() ? 0 : t.shape[0];
     if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank), file.name() + ": " + t.name, "save the adapter again");
@@ -144,10 +145,7 @@ void LoraAdapter::read_gguf(const Gguf& file, const Llama& base) {
     };
     const std::string name = t.name.substr(0, t.name.size() - 1);
     auto a = floats(name + "a", rank, w.cols), b = floats(name + "b", w.rows, rank);
-    // GGUF's llama has q and k in the order of pairs already.
-    if (base.config().rope_layout != RopeLayout::kPairs && file.text("general.architecture", "") == "llama" && target <= 1)
-      bad_input("the adapter's query rows are in GGUF's order, the base's in Hugging Face's", file.name(), "use the base as GGUF, or the adapter in PEFT's format");
-    set(base, layer, static_cast<LoraTarget>(target), std::move(a), std::move(b), rank, static_cast<float>(alpha != 0 ? alpha / static_cast<double>(rank) : 1.0), false, {},
+    set(base, layer, static_cast<LoraTarget>(target), std::move(a), std::move(b), rank, static_cast<float>(alpha != 0 ? alpha / static_cast<double>(rank) : 1.0), rows, {},
         t.type == ElementType::kF16 && file.tensor(name + "b", std::vector<int64_t>{w.rows, rank}).type == ElementType::kF16, file.name() + ": " + t.name);
     any = true;
   }
