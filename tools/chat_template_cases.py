@@ -17,6 +17,13 @@ RESULT = {"role": "tool", "name": "get_weather", "tool_call_id": "abcdefghi", "c
 RESULT_OBJECT = dict(RESULT, content={"t": 21.5, "sky": "blue"})
 PARTS = {"role": "user", "content": [{"type": "text", "text": " One "}, {"type": "image"}, {"type": "text", "text": "two"}]}
 REASON = {"role": "assistant", "content": "Yes.", "reasoning_content": "Let me\nthink"}
+TWO_CALLS = {"role": "assistant", "content": "", "tool_calls": [CALL["tool_calls"][0], {"id": "ihgfedcba", "type": "function",
+             "function": {"name": "noop", "arguments": {}}}]}
+OTHER_RESULT = {"role": "tool", "name": "noop", "tool_call_id": "ihgfedcba", "content": "done"}
+NESTED = {"type": "function", "function": {"name": "book", "description": "Books\na table", "parameters": {"type": "object", "properties": {
+          "who": {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": ["integer", "null"]}}, "required": ["name"]},
+          "when": {"type": "array", "items": {"type": "string", "format": "date"}, "minItems": 1}, "how": {"anyOf": [{"type": "string"}, {"type": "number"}]}}, "required": ["who", "when"]}}}
+RESULTS = [RESULT, OTHER_RESULT]
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
 
@@ -31,6 +38,17 @@ def cases():
     out.append({"messages": [SYSTEM, USER], "add_generation_prompt": True, "enable_thinking": False, **TOKENS})
     out.append({"messages": [SYSTEM, USER], "add_generation_prompt": True, "enable_thinking": True, "date_string": "1 Jan 2025", **TOKENS})
     out.append({"messages": [SYSTEM, USER], "tools": [TOOL], "tools_in_user_message": False, "documents": [{"title": "T", "text": "body"}], **TOKENS})
+    for chat in ([SYSTEM, USER, TWO_CALLS, RESULTS], [USER, TWO_CALLS, RESULTS, ANSWER, AGAIN]):
+        flat = [one for part in chat for one in (part if isinstance(part, list) else [part])]
+        for extra in ({}, {"tools_in_user_message": False}):
+            out.append({"messages": flat, "tools": [NESTED, PLAIN, TOOL], "add_generation_prompt": True, **extra, **TOKENS})
+    # What one family or another asks for besides.
+    for extra in ({"builtin_tools": ["brave_search", "wolfram_alpha"], "tools": [TOOL]}, {"date_string": "26 Jul 2024", "tools": [NESTED]}, {"custom_tools": [TOOL]}, {"tools": []}):
+        for chat in ([SYSTEM, USER], [USER, CALL, RESULT, ANSWER, AGAIN]):
+            out.append({"messages": chat, "add_generation_prompt": True, **extra, **TOKENS})
+    long = [SYSTEM] + [dict(turn, content=f"{turn['content']}{i}") for i in range(9) for turn in (USER, ANSWER)] + [AGAIN]
+    out.append({"messages": long, "add_generation_prompt": True, **TOKENS})
+    out.append({"messages": [dict(SYSTEM, content=[{"type": "text", "text": "Be brief."}]), dict(USER, content=[{"type": "text", "text": "Hello"}])], "add_generation_prompt": True, **TOKENS})
     return out
 
 

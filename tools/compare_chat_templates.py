@@ -1,4 +1,5 @@
-"""Renders every .jinja file of a folder with `ingot template` and with transformers, and compares.
+"""Renders every .jinja file of a folder with `ingot template` and with transformers, and compares. What the reference refuses is to be
+refused; a template that it refuses for every conversation may be refused when it is read.
 Usage: compare_chat_templates.py FOLDER [--ingot build/ingot]"""
 import argparse
 import json
@@ -15,7 +16,7 @@ parser.add_argument("--ingot", default="build/ingot")
 parser.add_argument("--show", type=int, default=1, help="differences shown for a template")
 args = parser.parse_args()
 NOW = 1735689600 + 86400 * 45
-all_cases, bad, total = cases(), 0, 0
+all_cases, bad, total, same, refused = cases(), 0, 0, 0, 0
 with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
     json.dump(all_cases, f)
     f.flush()
@@ -23,8 +24,10 @@ with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
         template = path.read_text()
         run = subprocess.run([args.ingot, "template", str(path), f.name, "--now", str(NOW)], capture_output=True, text=True)
         if run.returncode:
-            print(f"{path.name}: refused at load: {run.stderr.strip()}")
-            bad += 1
+            errors = [reference(template, case, NOW)[1] for case in all_cases]
+            print(f"{path.name}: refused at load{f' by both: {errors[0]}' if all(errors) else ''}: {run.stderr.strip()}")
+            refused += all(errors)
+            bad += not all(errors)
             continue
         lines = [json.loads(line) for line in run.stdout.splitlines()]
         different = 0
@@ -36,6 +39,7 @@ with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
                 if different <= args.show:
                     print(f"{path.name}: {json.dumps(case, ensure_ascii=False)[:300]}\n   reference {error or text!r}\n   ours      {ours}")
         bad += different > 0
+        same += different == 0
         print(f"{path.name}: {len(lines) - different} of {len(lines)} equal")
-print(f"{total} renderings, {bad} templates with differences")
+print(f"{total} renderings; {same} templates equal in all, {refused} refused by both, {bad} with differences")
 sys.exit(bad > 0)

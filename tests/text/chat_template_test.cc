@@ -44,6 +44,8 @@ TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
   EXPECT_THAT(problem("{{ x.system('ls') }}"), HasSubstr("the method system()"));
   EXPECT_THAT(problem("{{ lipsum() }}"), HasSubstr("the function lipsum()"));
   EXPECT_THAT(problem("{{ f(*x) }}"), HasSubstr("f()"));
+  EXPECT_THAT(problem("{% if true %}{{ 1 | xmlattr }}{% endif %}"), HasSubstr("the filter \"xmlattr\" is not supported"));
+  EXPECT_THAT(problem("{% if true %}{% for a in [1] %}{{ a | xmlattr }}{% endfor %}{% endif %}"), HasSubstr("construct"));  // at once, as the reference
   EXPECT_THAT(problem("{% for x in y recursive %}{% endfor %}"), HasSubstr("a recursive for"));
   EXPECT_THAT(problem("{{ raise_exception('no system role') }}"), HasSubstr("refuses the conversation: no system role"));
   for (const char* broken : {"{{", "{%", "{#", "{% if %}", "{% if x %}", "{{ 'a }}", "{{ a. }}", "{% raw %}", "{{ (1 }}", "{{ [1 }}", "{% endfor %}", "{{ '\\ud800' }}", "{% set = 1 %}", "{% break %}"})
@@ -62,6 +64,10 @@ TEST(ChatTemplate, BoundsHostileTemplates) {
   EXPECT_THAT(problem("{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}"), HasSubstr("nested too deeply"));
   EXPECT_THAT(problem("{% set ns = namespace() %}{% for a in range(20000) %}{% set ns = namespace(p=ns) %}{% endfor %}ok"), "rendered: ok");
   EXPECT_THAT(problem("{{ 'a' | replace('', 'bbbbbbbbbb' * 9000000) }}"), HasSubstr("too much text"));
+  EXPECT_THAT(problem("{{ '{:9999999}'.format(1) }}"), HasSubstr("too wide"));
+  EXPECT_THAT(problem("{% macro f() %}{{ varargs | length }}{{ f(*varargs, *[1]) }}{% endmacro %}{{ f() }}"), HasSubstr("a positional argument after"));
+  EXPECT_THAT(problem("{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}"), HasSubstr("too deeply"));
+  EXPECT_THAT(problem("{% set ns = namespace(m='<' | safe) %}{% for a in range(60) %}{% set ns.m = ns.m + ns.m %}{% endfor %}"), HasSubstr("too much text"));
   EXPECT_THAT(problem("{{ 9223372036854775807 + 1 }}"), HasSubstr("number"));
   EXPECT_THAT(problem("{{ 'x' | indent('y' * 99999999) }}"), HasSubstr("too much text"));
   EXPECT_THAT(problem("{{ " + std::string(5000, '(') + "1" + std::string(5000, ')') + " }}"), HasSubstr("nesting deeper"));
@@ -73,7 +79,7 @@ TEST(ChatTemplate, BoundsHostileTemplates) {
 
 // Every prefix and every single-byte change of a rich template is refused or rendered, never worse.
 TEST(ChatTemplate, SurvivesDamage) {
-  std::string source = "{%- macro a(x, y=1) %}{{ x[1:-1] | join(', ') ~ y }}{% endmacro %}{% for k, v in {'a': [1, 2.5]}.items() if v %}{{ a(v, loop.index) }}{% else %}-{% endfor %}{# c #}{% set n = namespace(z='\\n') %}{{ n.z is string and not n.q }}";
+  std::string source = "{%- macro a(x, y=1) %}{{ varargs }}{% if caller is defined %}{{ caller(x) }}{% endif %}{{ x[1:-1] | join(', ') ~ y }}{% endmacro %}{% for k, v in {'a': [1, 2.5]}.items() if v %}{{ a(v, *[loop.index]) }}{% call(q=2) a(**{'x': [1]}) %}{{ '{:>3}{q!r}'.format(1, q=q | safe) }}{% endcall %}{% else %}-{% endfor %}{# c #}{% set n = namespace(z='\\n') %}{{ n.z is string and not n.q }}";
   for (size_t i = 0; i <= source.size(); ++i) problem(source.substr(0, i));
   for (size_t i = 0; i < source.size(); ++i)
     for (char c : {'{', '}', '%', '(', ']', '|', '\'', '\xff', '\0', '-', '.'}) {

@@ -108,6 +108,11 @@ Evaluator::Flow Evaluator::statement(const Statement& s, Scope* scope, std::stri
       return Flow::kNext;
     }
     case Do::kMacro: macro(s, scope); return Flow::kNext;
+    case Do::kCallBlock: {
+      Value caller = make_function(s.text, [this, &s, scope](Arguments& a) { return call_macro(s, scope, a); });
+      append_text(call(*s.expression, scope, &caller), out, budget_);
+      return Flow::kNext;
+    }
     case Do::kWith: {
       Scope* inner = open(scope);
       for (size_t i = 0; i < s.targets.size(); ++i) assign(s.targets[i], evaluate(*s.expressions[i], scope), inner);
@@ -176,10 +181,21 @@ void Evaluator::macro(const Statement& s, Scope* scope) {
 
 Value Evaluator::call_macro(const Statement& s, Scope* scope, Arguments& a) {
   Scope* inner = open(scope);
-  if (a.positional.size() > s.targets.size()) throw Failure{"macro " + s.text + "() takes at most " + std::to_string(s.targets.size()) + " arguments"};
-  for (const auto& named : a.named)
-    if (std::none_of(s.targets.begin(), s.targets.end(), [&](const Target& t) { return t.name == named.first; }))
-      throw Failure{"macro " + s.text + "() has no parameter " + named.first};
+  const size_t most = s.targets.size();
+  if (a.positional.size() > most && !s.takes_rest) throw Failure{"macro " + s.text + "() takes at most " + std::to_string(most) + " arguments"};
+  Value more_named = make_dict();
+  if (s.takes_caller) inner->names["caller"] = Value(Undefined{"caller"});
+  for (const auto& named : a.named) {
+    if (std::any_of(s.targets.begin(), s.targets.end(), [&](const Target& t) { return t.name == named.first; })) continue;
+    if (named.first == "caller" && s.takes_caller) inner->names["caller"] = named.second;
+    else if (s.takes_named) more_named.dict()->set(Value(named.first), named.second);
+    else throw Failure{"macro " + s.text + "() has no parameter " + named.first};
+  }
+  if (s.takes_named) inner->names["kwargs"] = more_named;
+  if (s.takes_rest) {
+    auto rest = a.positional.begin() + static_cast<std::ptrdiff_t>(std::min(most, a.positional.size()));
+    inner->names["varargs"] = make_list({rest, a.positional.end()}, List::kTuple);
+  }
   for (size_t i = 0; i < s.targets.size(); ++i) {
     const std::string& parameter = s.targets[i].name;
     const Value* given = a.get(i, parameter);
@@ -279,12 +295,26 @@ Arguments Evaluator::arguments(const Expression& e, Scope* scope) {
   Arguments a;
   for (size_t i = 1; i < e.parts.size(); ++i) a.positional.push_back(evaluate(*e.parts[i], scope));
   for (const auto& [name, value] : e.named) a.named.emplace_back(name, evaluate(*value, scope));
+  if (e.spread)
+    for (Value& value : iterate(evaluate(*e.spread, scope), budget_)) a.positional.push_back(std::move(value));
+  if (e.named_spread) {
+    Value more = evaluate(*e.named_spread, scope);
+    if (!more.dict()) throw Failure{std::string("** of a ") + more.type_name()};
+    for (const auto& [key, value] : more.dict()->items) {
+      if (!key.is_string()) throw Failure{"** of a mapping whose keys are no texts"};
+      if (std::any_of(a.named.begin(), a.named.end(), [&](const auto& named) { return named.first == key.text(); }))
+        throw Failure{"two values for the argument " + key.text()};
+      budget_.charge(96);
+      a.named.emplace_back(key.text(), value);
+    }
+  }
   return a;
 }
 
-Value Evaluator::call(const Expression& e, Scope* scope) {
+Value Evaluator::call(const Expression& e, Scope* scope, const Value* caller) {
   Value callee = evaluate(*e.parts[0], scope);
   Arguments a = arguments(e, scope);
+  if (caller) a.named.emplace_back("caller", *caller);
   if (callee.is_undefined()) throw Failure{"'" + callee.undefined().name + "' is undefined"};
   if (!callee.function()) throw Failure{std::string("a ") + callee.type_name() + " is called"};
   return callee.function()->call(a);
@@ -323,6 +353,7 @@ Value Evaluator::operate(const Expression& e, Scope* scope) {
 Value Evaluator::add(const Value& a, const Value& b) {
   if (a.is_string() && b.is_string()) {
     budget_.charge(a.text().size() + b.text().size());
+    if (a.is_markup() || b.is_markup()) return Value(escape(a, budget_).text() + escape(b, budget_).text()).as_markup();
     return Value(a.text() + b.text());
   }
   if (List *x = a.list(), *y = b.list(); x && y && x->kind == y->kind && x->kind <= List::kTuple) {
@@ -338,7 +369,7 @@ Value Evaluator::arithmetic(Op op, const Value& a, const Value& b) {
   static constexpr auto name_of = [](Op o) {
     return o == Op::kAdd ? "+" : o == Op::kSubtract ? "-" : o == Op::kMultiply ? "*" : o == Op::kDivide ? "/" : o == Op::kFloorDivide ? "//" : o == Op::kModulo ? "%" : "**";
   };
-  if (op == Op::kModulo && a.is_string()) return percent(a.text(), b.list() && b.list()->kind == List::kTuple ? b.list()->items : std::vector<Value>{b});
+  if (op == Op::kModulo && a.is_string()) return percent(a, b.list() && b.list()->kind == List::kTuple ? b.list()->items : std::vector<Value>{b});
   if (op == Op::kMultiply && (a.is_string() || a.list() || b.is_string() || b.list())) {
     const Value& what = a.is_integral() ? b : a;
     const Value& times = a.is_integral() ? a : b;
@@ -350,7 +381,7 @@ Value Evaluator::arithmetic(Op op, const Value& a, const Value& b) {
         budget_.charge(n * std::min<uint64_t>(what.text().size(), uint64_t{1} << 30));
         if (!what.text().empty())
           for (uint64_t i = 0; i < n; ++i) text += what.text();
-        return Value(std::move(text));
+        return what.is_markup() ? Value(std::move(text)).as_markup() : Value(std::move(text));
       }
       budget_.charge(n * std::min<uint64_t>(what.list()->items.size() * sizeof(Value), uint64_t{1} << 30));
       if (!what.list()->items.empty())

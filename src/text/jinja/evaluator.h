@@ -27,7 +27,8 @@ class Evaluator {
   Value path(const Value& object, const Value& dotted);                   // "a.b.0", as filters take it
   Value method(const Value& object, const std::string& name);             // undefined when there is none
   Value add(const Value& a, const Value& b);
-  Value percent(const std::string& format, const std::vector<Value>& values);  // the % of a text
+  Value percent(const Value& format, const std::vector<Value>& values);   // the % of a text
+  Value format(const Value& format, Arguments& arguments);                // its format()
   Budget& budget() { return budget_; }
 
  private:
@@ -45,7 +46,7 @@ class Evaluator {
   Value arithmetic(Op op, const Value& a, const Value& b);
   Value compare_chain(const Expression& e, Scope* scope);
   Value collect(const Expression& e, Scope* scope);
-  Value call(const Expression& e, Scope* scope);
+  Value call(const Expression& e, Scope* scope, const Value* caller = nullptr);
   Value filtered(const Expression& e, Scope* scope, const Value* subject);
   Value slice(const Value& object, const Expression& bounds, Scope* scope);
   Value name(const std::string& name, Scope* scope);

@@ -265,7 +265,7 @@ Value indent(Evaluator& e, const Value& v, Arguments& a) {
     if (i && (flag(a, 2, "blank") || !lines[i].text().empty())) out += by;
     out += lines[i].text();
   }
-  return Value(std::move(out));
+  return v.is_markup() ? Value(std::move(out)).as_markup() : Value(std::move(out));
 }
 
 Value round(Evaluator&, const Value& v, Arguments& a) {
@@ -313,20 +313,21 @@ Value batch(Evaluator& e, const Value& v, Arguments& a) {
 }
 
 Value length(Evaluator&, const Value& v, Arguments&) { return Value(length_of(v)); }
-Value same(Evaluator&, const Value& v, Arguments&) { return v; }
+Value escaped(Evaluator& e, const Value& v, Arguments&) { return escape(v, e.budget()); }
 Value text_of(Evaluator& e, const Value& v, Arguments&) { return v.is_string() ? v : Value(to_text(v, e.budget())); }
 
 const std::map<std::string_view, Filter> kFilters = {
     {"trim", trim}, {"tojson", to_json}, {"length", length}, {"count", length}, {"join", join}, {"default", otherwise}, {"d", otherwise},
-    {"upper", [](Evaluator& e, const Value& v, Arguments&) { return Value(upper(to_text(v, e.budget()))); }},
-    {"lower", [](Evaluator& e, const Value& v, Arguments&) { return Value(lower(to_text(v, e.budget()))); }},
+    {"upper", [](Evaluator& e, const Value& v, Arguments& a) { return call_method(e, v, "upper", a); }},
+    {"lower", [](Evaluator& e, const Value& v, Arguments& a) { return call_method(e, v, "lower", a); }},
     {"capitalize", [](Evaluator& e, const Value& v, Arguments& a) { return call_method(e, v, "capitalize", a); }},
     {"replace", [](Evaluator& e, const Value& v, Arguments& a) {
        for (Value& part : a.positional)
          if (!part.is_string() && !part.is_none() && &part < &a.positional[0] + 2) part = Value(to_text(part, e.budget()));
-       return call_method(e, v, "replace", a);
+       return call_method(e, Value(to_text(v, e.budget())), "replace", a);
      }},
-    {"title", word_title}, {"first", first}, {"last", last}, {"items", items_of}, {"string", text_of}, {"safe", same}, {"int", to_int}, {"float", to_float},
+    {"title", word_title}, {"first", first}, {"last", last}, {"items", items_of}, {"string", text_of}, {"safe", [](Evaluator& e, const Value& v, Arguments&) { return Value(to_text(v, e.budget())).as_markup(); }},
+    {"escape", escaped}, {"e", escaped}, {"int", to_int}, {"float", to_float},
     {"list", [](Evaluator& e, const Value& v, Arguments&) { return make_list(iterate(v, e.budget())); }},
     {"selectattr", choose<true, true>}, {"rejectattr", choose<true, false>}, {"select", choose<false, true>}, {"reject", choose<false, false>},
     {"map", map}, {"sort", sort}, {"dictsort", dictsort}, {"unique", unique}, {"min", extreme<-1>}, {"max", extreme<1>}, {"sum", sum},
@@ -339,7 +340,7 @@ const std::map<std::string_view, Filter> kFilters = {
        if (a.positional.size() != 1 || !a.positional[0].is_string()) throw Failure{"attr wants a name"};
        return v.dict() ? e.method(v, a.positional[0].text()) : e.attribute(v, a.positional[0].text());
      }},
-    {"format", [](Evaluator& e, const Value& v, Arguments& a) { return e.percent(to_text(v, e.budget()), a.positional); }},
+    {"format", [](Evaluator& e, const Value& v, Arguments& a) { return e.percent(v.is_string() ? v : Value(to_text(v, e.budget())), a.positional); }},
     {"wordcount", [](Evaluator& e, const Value& v, Arguments& a) { return Value(length_of(call_method(e, v, "split", a))); }},
 };
 
@@ -406,11 +407,15 @@ bool knows_test(std::string_view name) { return kTests.count(name) > 0; }
 
 Value Evaluator::filter(std::string_view name, const Value& subject, Arguments& arguments) {
   Deeper deeper(*this);
-  return kFilters.find(name)->second(*this, subject, arguments);
+  const auto found = kFilters.find(name);
+  if (found == kFilters.end()) throw Failure{"the filter \"" + std::string(name) + "\" is not supported"};
+  return found->second(*this, subject, arguments);
 }
 
 bool Evaluator::test(std::string_view name, const Value& subject, Arguments& arguments) {
-  return kTests.find(name)->second(*this, subject, arguments.positional.empty() ? nullptr : &arguments.positional[0]);
+  const auto found = kTests.find(name);
+  if (found == kTests.end()) throw Failure{"the test \"" + std::string(name) + "\" is not supported"};
+  return found->second(*this, subject, arguments.positional.empty() ? nullptr : &arguments.positional[0]);
 }
 
 }  // namespace ingot::jinja

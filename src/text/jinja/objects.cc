@@ -1,6 +1,5 @@
 // Attributes, subscripts, slices and the methods of texts, dicts and lists.
 #include <algorithm>
-#include <cstdio>
 #include <map>
 
 #include "text/jinja/evaluator.h"
@@ -226,7 +225,7 @@ const std::map<std::string_view, Method> kTextMethods = {
     {"startswith", affix<true>}, {"endswith", affix<false>},
     {"upper", [](Evaluator&, const Value& s, Arguments&) { return Value(upper(s.text())); }},
     {"lower", [](Evaluator&, const Value& s, Arguments&) { return Value(lower(s.text())); }},
-    {"title", title}, {"capitalize", capitalize}, {"replace", replace}, {"join", join_method}, {"count", count},
+    {"title", title}, {"capitalize", capitalize}, {"format", [](Evaluator& e, const Value& s, Arguments& a) { return e.format(s, a); }}, {"replace", replace}, {"join", join_method}, {"count", count},
     {"find", find<false, false>}, {"rfind", find<true, false>}, {"index", find<false, true>},
     {"isdigit", all_are<is_decimal>}, {"isnumeric", all_are<is_decimal>}, {"isalpha", all_are<is_letter>}, {"isalnum", all_are<is_letter_or_decimal>},
     {"isspace", all_are<is_space_point>}, {"isupper", is_cased<true>}, {"islower", is_cased<false>},
@@ -284,6 +283,21 @@ int64_t bound(const Value& v, const char* what) {
   return v.integer();
 }
 
+// A method of markup makes markup, and escapes what it is given to put in.
+Value of_markup(Evaluator& e, const Value& self, const std::string& name, Method run, Arguments& a) {
+  if (name == "replace" && a.positional.size() > 1) a.positional[1] = escape(a.positional[1], e.budget());
+  if (name == "join" && a.positional.size() == 1) {
+    std::vector<Value> items;
+    for (const Value& item : iterate(a.positional[0], e.budget())) items.push_back(escape(item, e.budget()));
+    a.positional[0] = make_list(std::move(items));
+  }
+  Value out = run(e, self, a);
+  if (out.is_string()) return out.as_markup();
+  if (List* list = out.list())
+    for (Value& item : list->items) item = item.as_markup();
+  return out;
+}
+
 }  // namespace
 
 bool knows_method(std::string_view name) {
@@ -297,6 +311,7 @@ Value Evaluator::method(const Value& object, const std::string& name) {
   if (!methods) return Value(Undefined{name});
   auto it = methods->find(name);
   if (it == methods->end()) return Value(Undefined{name});
+  if (object.is_markup()) return make_function(name, [this, object, name, run = it->second](Arguments& a) { return of_markup(*this, object, name, run, a); });
   return make_function(name, [this, object, run = it->second](Arguments& a) { return run(*this, object, a); });
 }
 
@@ -368,7 +383,8 @@ Value Evaluator::item(const Value& object, const Value& key) {
     if (static_cast<size_t>(n) == s.size()) at = static_cast<size_t>(i);
     else
       for (; i > 0; --i) at += point_bytes(s, at);
-    return Value(s.substr(at, point_bytes(s, at)));
+    Value one(s.substr(at, point_bytes(s, at)));
+    return object.is_markup() ? one.as_markup() : one;
   }
   if (key.is_string()) return object.dict() ? method(object, key.text()) : attribute(object, key.text());
   return Value(Undefined{"an item"});
@@ -392,7 +408,7 @@ Value Evaluator::slice(const Value& object, const Expression& bounds, Scope* sco
   if (object.is_undefined()) throw Failure{"'" + object.undefined().name + "' is undefined (it is sliced)"};
   Value given[3];
   for (size_t i = 0; i < 3; ++i) given[i] = bounds.parts[i] ? evaluate(*bounds.parts[i], scope) : Value(None{});
-  if (!object.is_string() && !(object.list() && object.list()->kind <= List::kTuple)) return Value(Undefined{"a slice"});
+  if (!object.is_string() && !(object.list() && object.list()->kind <= List::kTuple)) throw Failure{std::string("a slice of a ") + object.type_name()};
   int64_t n = length_of(object), step = given[2].is_none() ? 1 : bound(given[2], "step");
   if (step == 0) throw Failure{"a slice with a step of 0"};
   auto clamp = [&](const Value& v, int64_t absent, const char* what) {
@@ -412,56 +428,12 @@ Value Evaluator::slice(const Value& object, const Expression& bounds, Scope* sco
     std::string out;
     for (int64_t i = start; step > 0 ? i < stop : i > stop; i += step)
       if (static_cast<size_t>(i) < at.size()) out += std::string_view(s).substr(at[static_cast<size_t>(i)], point_bytes(s, at[static_cast<size_t>(i)]));
-    return Value(std::move(out));
+    return object.is_markup() ? Value(std::move(out)).as_markup() : Value(std::move(out));
   }
   std::vector<Value> out;
   for (int64_t i = start; step > 0 ? i < stop : i > stop; i += step) out.push_back(object.list()->items[static_cast<size_t>(i)]);
   budget_.charge(out.size() * sizeof(Value));
   return make_list(std::move(out), object.list()->kind);
-}
-
-// The % of a text: %s %r %d %i %x %f with width and precision.
-Value Evaluator::percent(const std::string& format, const std::vector<Value>& values) {
-  std::string out;
-  size_t next = 0;
-  budget_.charge(format.size());
-  for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%') {
-      out += format[i];
-      continue;
-    }
-    size_t from = i++;
-    while (i < format.size() && std::string_view("-+ 0.123456789").find(format[i]) != std::string_view::npos) ++i;
-    if (i >= format.size() || i - from > 8) throw Failure{"a broken % format"};
-    if (format[i] == '%') {
-      out += '%';
-      continue;
-    }
-    if (next >= values.size()) throw Failure{"not enough values for a % format"};
-    const Value& v = values[next++];
-    std::string flags = format.substr(from, i - from), text;
-    for (size_t j = 1, run = 0; j < flags.size(); ++j)
-      if (flags[j] >= '0' && flags[j] <= '9' ? ++run > 3 : (run = 0)) throw Failure{"a % format that is too wide"};
-    char buffer[2048];
-    if (format[i] == 's') text = to_text(v, budget_);
-    else if (format[i] == 'r') append_repr(v, text, budget_);
-    else if ((format[i] == 'd' || format[i] == 'i' || format[i] == 'x') && v.is_number()) {
-      auto number = static_cast<long long>(v.is_float() ? std::clamp(v.number(), -9e18, 9e18) : static_cast<double>(0)) + (v.is_float() ? 0 : v.integer());
-      int n = std::snprintf(buffer, sizeof buffer, (flags + (format[i] == 'x' ? "llx" : "lld")).c_str(), number);
-      text.assign(buffer, static_cast<size_t>(std::clamp(n, 0, static_cast<int>(sizeof buffer) - 1)));
-      flags = "%";
-    } else if (format[i] == 'f' && v.is_number()) {
-      int n = std::snprintf(buffer, sizeof buffer, (flags + "f").c_str(), v.number());
-      text.assign(buffer, static_cast<size_t>(std::clamp(n, 0, static_cast<int>(sizeof buffer) - 1)));
-      flags = "%";
-    } else {
-      throw Failure{std::string("the format %") + format[i] + " for a " + v.type_name()};
-    }
-    if (flags != "%") throw Failure{"a width in %" + std::string(1, format[i])};
-    out += text;
-  }
-  if (next < values.size()) throw Failure{"not all values are used by a % format"};
-  return Value(std::move(out));
 }
 
 }  // namespace ingot::jinja

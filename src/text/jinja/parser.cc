@@ -13,6 +13,8 @@ struct Parser {
   size_t at = 0;
   int depth = 0, loops = 0;
   std::set<std::string> assigned{};  // names that the template gives a meaning to
+  bool later = false;                // an unknown filter or test is an error only where it is reached: jinja2 has it so directly in an if
+  std::set<std::string> used{};      // of caller, varargs and kwargs, those that the macro being read says
 
   const Token& now() const { return tokens[at]; }
   const Token& ahead() const { return tokens[std::min(at + 1, tokens.size() - 1)]; }
@@ -161,6 +163,7 @@ struct Parser {
         if (t.text == "true" || t.text == "True") return constant(Value(true));
         if (t.text == "false" || t.text == "False") return constant(Value(false));
         if (t.text == "none" || t.text == "None") return constant(Value(None{}));
+        if (t.text == "caller" || t.text == "varargs" || t.text == "kwargs") used.insert(t.text);
         Expr e = make(Op::kName);
         e->name = t.text;
         return e;
@@ -266,13 +269,16 @@ struct Parser {
     while (!is_op(")")) {
       if (comma) expect_op(",");
       if (is_op(")")) break;
-      if (is_op("*") || is_op("**")) refuse("a call with " + now().text + " arguments");
-      if (now().kind == TokenKind::kName && ahead().kind == TokenKind::kOperator && ahead().text == "=") {
+      if (!e.spread && !e.named_spread && take_op("*")) {
+        e.spread = expression();
+      } else if (!e.named_spread && take_op("**")) {
+        e.named_spread = expression();
+      } else if (!e.named_spread && now().kind == TokenKind::kName && ahead().kind == TokenKind::kOperator && ahead().text == "=") {
         std::string name = expect_name();
         ++at;
         e.named.emplace_back(name, expression());
       } else {
-        if (!e.named.empty()) refuse("a positional argument after a named one");
+        if (!e.named.empty() || e.spread || e.named_spread) refuse("a positional argument after a named one");
         e.parts.push_back(expression());
       }
       comma = true;
@@ -298,7 +304,7 @@ struct Parser {
   Expr filter(Expr e) {
     Expr f = join(Op::kFilter, std::move(e));
     f->name = dotted();
-    if (!knows_filter(f->name)) refuse("the filter \"" + f->name + "\"");
+    if (!later && !knows_filter(f->name)) refuse("the filter \"" + f->name + "\"");
     if (is_op("(")) arguments(*f);
     return f;
   }
@@ -310,7 +316,7 @@ struct Parser {
         bool negated = take_name("not");
         e = join(Op::kTest, std::move(e));
         e->name = dotted();
-        if (!knows_test(e->name)) refuse("the test \"" + e->name + "\"");
+        if (!later && !knows_test(e->name)) refuse("the test \"" + e->name + "\"");
         TokenKind k = now().kind;
         if (is_op("(")) arguments(*e);
         else if (k == TokenKind::kString || k == TokenKind::kInteger || k == TokenKind::kFloat || is_op("[") || is_op("{") ||
@@ -360,8 +366,13 @@ struct Parser {
   void block_end() { expect_kind(TokenKind::kBlockEnd, "%}"); }
 
   // Statements up to one of the closing words, which is left to be read (`{%` is behind).
-  Block block(std::initializer_list<std::string_view> ends) {
+  Block block(std::initializer_list<std::string_view> ends, bool of_if = false) {
     Nested nested(*this);
+    struct Later {
+      bool &now, outer;
+      ~Later() { now = outer; }
+    } restore{later, later};
+    later = of_if;
     Block out;
     for (;;) {
       switch (now().kind) {
@@ -399,6 +410,7 @@ struct Parser {
     else if (word == "for") s = loop();
     else if (word == "set") s = assignment();
     else if (word == "macro") s = macro();
+    else if (word == "call") s = call_block();
     else if (word == "with") s = with();
     else if (word == "filter") s = filter_block();
     else if (word == "generation") {
@@ -419,16 +431,18 @@ struct Parser {
   std::unique_ptr<Statement> condition() {
     Nested nested(*this);
     auto s = statement(Do::kIf);
+    const bool outer = std::exchange(later, true);
     s->expression = tuple(false, false);
+    later = outer;
     block_end();
-    s->body = block({"elif", "else", "endif"});
+    s->body = block({"elif", "else", "endif"}, true);
     if (take_name("elif")) {
       s->otherwise.push_back(condition());
       return s;
     }
     if (take_name("else")) {
       block_end();
-      s->otherwise = block({"endif"});
+      s->otherwise = block({"endif"}, true);
     }
     close("endif");
     return s;
@@ -438,7 +452,11 @@ struct Parser {
     s->targets.push_back(target(false));
     if (!take_name("in")) refuse("\"in\" expected, found " + shown());
     s->expression = tuple(false, false);
-    if (take_name("if")) s->condition = expression();
+    if (take_name("if")) {
+      const bool outer = std::exchange(later, false);
+      s->condition = expression();
+      later = outer;
+    }
     if (is_name("recursive")) refuse("a recursive for");
     block_end();
     ++loops;
@@ -466,27 +484,45 @@ struct Parser {
     close("endset");
     return s;
   }
-  std::unique_ptr<Statement> macro() {
-    auto s = statement(Do::kMacro);
-    s->text = expect_name();
-    assigned.insert(s->text);
+  void parameters(Statement& s) {
     expect_op("(");
     while (!is_op(")")) {
-      if (!s->targets.empty()) expect_op(",");
+      if (!s.targets.empty()) expect_op(",");
       if (is_op(")")) break;
       Target t;
       t.name = expect_name();
       assigned.insert(t.name);
-      s->targets.push_back(std::move(t));
-      s->expressions.push_back(take_op("=") ? expression() : nullptr);
-      if (!s->expressions.back() && s->expressions.size() > 1 && s->expressions[s->expressions.size() - 2]) refuse("a parameter without a default after one with");
+      s.targets.push_back(std::move(t));
+      s.expressions.push_back(take_op("=") ? expression() : nullptr);
+      if (!s.expressions.back() && s.expressions.size() > 1 && s.expressions[s.expressions.size() - 2]) refuse("a parameter without a default after one with");
     }
     ++at;
+  }
+  void macro_body(Statement& s, std::string_view end) {
     block_end();
-    int outer = std::exchange(loops, 0);
-    s->body = block({"endmacro"});
-    loops = outer;
-    close("endmacro");
+    int outer_loops = std::exchange(loops, 0);
+    auto outer = std::exchange(used, {});
+    s.body = block({end});
+    loops = outer_loops;
+    s.takes_caller = used.count("caller"), s.takes_rest = used.count("varargs"), s.takes_named = used.count("kwargs");
+    used.merge(outer);
+    close(end);
+  }
+  std::unique_ptr<Statement> macro() {
+    auto s = statement(Do::kMacro);
+    s->text = expect_name();
+    assigned.insert(s->text);
+    parameters(*s);
+    macro_body(*s, "endmacro");
+    return s;
+  }
+  std::unique_ptr<Statement> call_block() {
+    auto s = statement(Do::kCallBlock);
+    s->text = "caller";
+    if (is_op("(")) parameters(*s);
+    s->expression = postfix(primary());
+    if (s->expression->op != Op::kCall) refuse("a call expected");
+    macro_body(*s, "endcall");
     return s;
   }
   std::unique_ptr<Statement> with() {

@@ -230,4 +230,19 @@ void append_json(const Value& value, const JsonStyle& style, std::string& out, B
   }
 }
 
+Value escape(const Value& value, Budget& budget) {
+  if (value.is_markup()) return value;
+  std::string out;
+  for (char c : to_text(value, budget)) {
+    if (c == '&') out += "&amp;";
+    else if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '\'') out += "&#39;";
+    else if (c == '"') out += "&#34;";
+    else out += c;
+  }
+  budget.charge(out.size());
+  return Value(std::move(out)).as_markup();
+}
+
 }  // namespace ingot::jinja

@@ -39,11 +39,12 @@ struct Expression {
   std::string name;                                           // a name, attribute, filter or test
   std::vector<std::unique_ptr<Expression>> parts;             // operands; null for an absent bound of a slice or a bare filter's subject
   std::vector<std::pair<std::string, std::unique_ptr<Expression>>> named;  // keyword arguments
+  std::unique_ptr<Expression> spread, named_spread;           // of a call: *list, **dict
   std::vector<std::string> comparisons;                       // kCompare: one operator between two parts
 };
 using Expr = std::unique_ptr<Expression>;
 
-enum class Do { kText, kPrint, kIf, kFor, kSet, kSetBlock, kMacro, kWith, kFilterBlock, kScope, kBreak, kContinue };
+enum class Do { kText, kPrint, kIf, kFor, kSet, kSetBlock, kMacro, kCallBlock, kWith, kFilterBlock, kScope, kBreak, kContinue };
 
 struct Target {  // names to assign to; `attribute` for ns.attribute
   std::string name, attribute;
@@ -54,10 +55,11 @@ struct Statement {
   Do what;
   int line;
   std::string text;                          // data; a macro's name
-  Expr expression, condition;                // for: what to iterate, the filter
-  std::vector<Expr> expressions;             // print: one; macro: defaults (null: none); with: values
-  std::vector<Target> targets;               // with: one each; for, set: one; macro: its parameters
+  Expr expression, condition;                // for: what to iterate, the filter; a call block: its call
+  std::vector<Expr> expressions;             // print: one; macro, call block: defaults (null: none); with: values
+  std::vector<Target> targets;               // with: one each; for, set: one; macro, call block: its parameters
   std::vector<std::unique_ptr<Statement>> body, otherwise;
+  bool takes_caller = false, takes_rest = false, takes_named = false;  // a macro that says caller, varargs, kwargs
 };
 using Block = std::vector<std::unique_ptr<Statement>>;
 

@@ -19,7 +19,7 @@ bool Value::truth() const {
 }
 
 const char* Value::type_name() const {
-  static constexpr const char* kNames[] = {"undefined", "None", "bool", "int", "float", "str", "list", "dict", "namespace", "function", "loop"};
+  static constexpr const char* kNames[] = {"undefined", "None", "bool", "int", "float", "str", "Markup", "list", "dict", "namespace", "function", "loop"};
   return list() && list()->kind == List::kTuple ? "tuple" : kNames[v_.index()];
 }
 

@@ -66,8 +66,14 @@ class Value {
   bool is_float() const { return std::holds_alternative<double>(v_); }
   bool is_integral() const { return is_int() || is_bool(); }
   bool is_number() const { return is_integral() || is_float(); }
-  bool is_string() const { return std::holds_alternative<Text>(v_); }
-  const std::string& text() const { return *std::get<Text>(v_); }  // REQUIRES: is_string()
+  bool is_string() const { return std::holds_alternative<Text>(v_) || is_markup(); }
+  bool is_markup() const { return std::holds_alternative<Markup>(v_); }  // a text after `safe`: what is added to it is escaped
+  const std::string& text() const { return is_markup() ? *std::get<Markup>(v_).text : *std::get<Text>(v_); }  // REQUIRES: is_string()
+  Value as_markup() const {  // REQUIRES: is_string()
+    Value out;
+    out.v_ = Markup{is_markup() ? std::get<Markup>(v_).text : std::get<Text>(v_)};
+    return out;
+  }
   int64_t integer() const { return is_bool() ? std::get<bool>(v_) : std::get<int64_t>(v_); }  // REQUIRES: is_integral()
   double number() const { return is_float() ? std::get<double>(v_) : static_cast<double>(integer()); }  // REQUIRES: is_number()
   List* list() const { return pointer<List>(); }            // null when something else
@@ -88,7 +94,10 @@ class Value {
     auto* p = std::get_if<std::shared_ptr<T>>(&v_);
     return p ? p->get() : nullptr;
   }
-  std::variant<Undefined, None, bool, int64_t, double, Text, std::shared_ptr<List>, std::shared_ptr<Dict>, std::shared_ptr<Namespace>,
+  struct Markup {
+    Text text;
+  };
+  std::variant<Undefined, None, bool, int64_t, double, Text, Markup, std::shared_ptr<List>, std::shared_ptr<Dict>, std::shared_ptr<Namespace>,
                std::shared_ptr<Function>, std::shared_ptr<Loop>>
       v_;
 };
@@ -146,6 +155,7 @@ void append_text(const Value& value, std::string& out, Budget& budget);  // str(
 std::string to_text(const Value& value, Budget& budget);
 void append_repr(const Value& value, std::string& out, Budget& budget, int depth = 0);
 std::string float_text(double d);
+Value escape(const Value& value, Budget& budget);  // str() for HTML, as markup; markup as it is
 struct JsonStyle {
   bool ascii = false, sort_keys = false, indented = false;
   std::string indent, item = ", ", key = ": ";
