@@ -51,10 +51,18 @@ CASES = {
                           rope_parameters={"full_attention": rope("linear", factor=8.0) | {"rope_theta": 1e6}, "sliding_attention": rope("default")}), torch.bfloat16, None, None),
     "gemma3_cap": (lambda: of(tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, num_hidden_layers=3, sliding_window=70, sliding_window_pattern=2, query_pre_attn_scalar=16, hidden_size=32, num_key_value_heads=2,
                               final_logit_softcapping=3.0), torch.bfloat16, "old", None),
+    "gemma3_256": (lambda: of(tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, head_dim=256, hidden_size=8, sliding_window=23, sliding_window_pattern=2, query_pre_attn_scalar=256), torch.bfloat16, None, None),
     "bert": (lambda: (tf.BertModel, tf.BertConfig(vocab_size=48, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=56, max_position_embeddings=96)), torch.float32, None, None),
     "roberta": (lambda: (tf.RobertaModel, tf.RobertaConfig(vocab_size=48, hidden_size=32, num_hidden_layers=2, num_attention_heads=1, intermediate_size=56, max_position_embeddings=98, type_vocab_size=1,
                                                            pad_token_id=1)), torch.bfloat16, None, None),
+    "camembert": (lambda: (tf.CamembertModel, tf.CamembertConfig(vocab_size=48, hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=40, max_position_embeddings=98, type_vocab_size=1,
+                                                                 pad_token_id=1)), torch.bfloat16, None, None),
+    "xlm_roberta": (lambda: (tf.XLMRobertaModel, tf.XLMRobertaConfig(vocab_size=48, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40, max_position_embeddings=98, type_vocab_size=1,
+                                                                     pad_token_id=1)), torch.float32, None, None),
 }
+LATER = ["camembert", "gemma3_256", "xlm_roberta"]  # than the seeds of the others
+ORDER = sorted(set(CASES) - set(LATER)) + LATER
+ENCODERS = ("bert", "roberta", "camembert", "xlm_roberta")
 
 
 def old_style(config):
@@ -72,7 +80,7 @@ def old_style(config):
 
 def make(folder, name):
     build, dtype, style, shard = CASES[name]
-    torch.manual_seed(sorted(CASES).index(name) + 1)
+    torch.manual_seed(ORDER.index(name) + 1)
     cls, config = build()
     config._attn_implementation = "eager"
     model = cls(config).eval()
@@ -96,7 +104,7 @@ def make(folder, name):
         json.dump(config_json, open(file, "w"), indent=1, sort_keys=True)
     ids = torch.randint(2, 48, (1, LENGTH))
     with torch.no_grad():
-        if name in ("bert", "roberta"):  # two texts of different lengths, each by itself
+        if name in ENCODERS:  # two texts of different lengths, each by itself
             out = torch.cat([model(ids[:, :60]).last_hidden_state[0], model(ids[:, 60:]).last_hidden_state[0]])
         elif name == "llama_dynamic":  # as it decodes: one token after the other
             cache, rows = None, []

@@ -3,14 +3,24 @@
 #include <charconv>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "runtime/open_model.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
+namespace {
+
+// A path as it is, else what a model's name stands for.
+std::shared_ptr<const Tokenizer> tokenizer_of(const std::string& model) {
+  return Tokenizer::open(std::filesystem::exists(model) ? std::filesystem::path(model) : find_model(model));
+}
+
+}  // namespace
 
 void add_tokenizer(CLI::App& app) {
   auto* group = app.add_subcommand("tokenizer", "Train a tokenizer");
@@ -43,12 +53,12 @@ void add_tokenize(CLI::App& app) {
     bool no_special = false, stats = false;
   };
   auto o = std::make_shared<Options>();
-  command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a tokenizer.json or tokenizer.model")->required();
+  command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a model's name, a tokenizer.json or tokenizer.model")->required();
   command->add_option("FILE", o->file, "a text file")->required();
   command->add_flag("--no-special", o->no_special, "leave out what the model wants around a text");
   command->add_flag("--stats", o->stats, "print bytes, tokens and the processor's seconds instead");
   command->callback([o] {
-    auto tokenizer = Tokenizer::open(o->model);
+    auto tokenizer = tokenizer_of(o->model);
     MappedFile file(o->file);
     const std::clock_t start = std::clock();
     const auto ids = tokenizer->encode(file.text(), true, !o->no_special);
@@ -74,11 +84,11 @@ void add_detokenize(CLI::App& app) {
     bool special = false;
   };
   auto o = std::make_shared<Options>();
-  command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a tokenizer.json or tokenizer.model")->required();
+  command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a model's name, a tokenizer.json or tokenizer.model")->required();
   command->add_option("FILE", o->file, "ids divided by white space, as tokenize prints them")->required();
   command->add_flag("--special", o->special, "show special tokens too");
   command->callback([o] {
-    auto tokenizer = Tokenizer::open(o->model);
+    auto tokenizer = tokenizer_of(o->model);
     MappedFile file(o->file);
     std::string_view rest = file.text();
     std::vector<int32_t> ids;

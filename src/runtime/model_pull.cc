@@ -369,6 +369,8 @@ Pulled pull_model(const std::string& what, const std::vector<CatalogueModel>& ca
   if (options.offline && !local) {
     const std::string name = !options.name.empty() ? options.name : known ? entry->name : stem_of(place.file.empty() ? place.owner_name : place.file);
     if (auto there = stored_model(options.data, name)) return {*there, true};
+    for (const StoredModel& model : stored_models(options.data))  // one of several files may be asked for by less than its name
+      if (options.name.empty() && model.origin == what) return {model, true};
     throw Error(ErrorKind::environment, "the model is not here, and --offline forbids to fetch it", what, "run it once without --offline, or copy the model's folder to " + (options.data / "models").string());
   }
   Plan plan;

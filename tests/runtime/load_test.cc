@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <thread>
 
 #include "core/random.h"
 #include "engine_fixture.h"
+#include "kernels/target.h"
 #include "models/llama/lora.h"
 #include "runtime/constraint.h"
 
@@ -102,6 +104,83 @@ TEST_F(EngineTest, UnderLoadEveryRequestGetsTheTokensItGetsAlone) {
     EXPECT_EQ(stats.cancelled, 8);
     EXPECT_EQ(stats.accepted > 0, draft > 0);
   }
+}
+
+enum class LoadFamily { kLlama, kMistral, kGemma };
+
+// Wide enough for blocks of 256. Mistral's window is shorter than the prompts; Gemma's layers are of two sorts.
+std::shared_ptr<Llama> load_model(LoadFamily family, ElementType type, int64_t vocab) {
+  LlamaConfig c;
+  c.vocab = vocab, c.width = 256, c.layers = 2, c.heads = 4, c.groups = 2, c.head_size = c.rope_dims = 64, c.hidden = 256, c.context = 512;
+  if (family == LoadFamily::kMistral) c.window = 37;
+  if (family == LoadFamily::kGemma) {
+    c.architecture = "gemma3", c.rope_layout = RopeLayout::kHalves, c.activation = Activation::kGeluTanh;
+    c.window = 19, c.local = {true, false}, c.local_rope_base = 1000, c.head_norms = c.block_norms = true, c.embedding_scale = 16;
+  }
+  auto random = Llama::random(c, 5);
+  for (Weight* w : random->weights())
+    if (w->rows > 1)
+      for (int64_t i = 0; i < w->size(); ++i) const_cast<float*>(w->f32())[i] *= 4;
+  GgufWriter out;
+  random->write(out, type, type);
+  auto bytes = std::make_shared<std::string>(out.bytes());
+  return Llama::load(Gguf::parse(std::as_bytes(std::span(*bytes)), "test", bytes));
+}
+
+TEST_F(EngineTest, UnderLoadTheSameOnEveryTargetTypeFamilyAndNumberOfThreads) {
+  const Target before = active_target();
+  const std::pair<ElementType, CacheType> types[] = {{ElementType::kQ8_0, CacheType::kF16}, {ElementType::kQ4_K, CacheType::kQ8}, {ElementType::kBF16, CacheType::kQ4}};
+  ThreadTeam teams[] = {ThreadTeam(1), ThreadTeam(2)};
+  int64_t preempted = 0, cached = 0, looked_up = 0, guessed = 0;
+  for (Target target : available_targets()) {
+    force_target(target);
+    const auto start = std::chrono::steady_clock::now();
+    const bool slow = target == Target::kGeneric;  // seconds per pass without vector instructions
+    const int requests = slow ? 3 : 8;
+    int which = 0;
+    for (auto [type, cache] : types)
+      for (LoadFamily family : {LoadFamily::kLlama, LoadFamily::kMistral, LoadFamily::kGemma}) {
+        ++which;
+        if (slow && which % 4 != 1) continue;  // each type and each family once
+        const auto model = load_model(family, type, tokenizer_->size());
+        const auto draft_model = load_model(family, ElementType::kQ8_0, tokenizer_->size());
+        auto make = [&](int i) {
+          Generation g = request(i + which);
+          g.limit = slow ? 4 : 6 + i % 4 * 5;
+          if (slow) g.prompt.resize(std::min<size_t>(g.prompt.size(), 30));
+          return g;
+        };
+        EngineOptions plain;
+        plain.cache = cache;
+        std::vector<std::vector<int32_t>> alone;
+        for (int i = 0; i < requests; ++i) alone.push_back(ids(Engine(model, tokenizer_, teams[0], plain).generate(make(i))));
+        EXPECT_NE(alone[0], alone[1]);
+        for (int guess : {0, 1, 2}) {  // no guesses, prompt look-up, a model's
+          EngineOptions options = plain;
+          options.rows = 23;
+          options.running = 6;
+          options.cache_bytes = model->make_cache(64, cache).page_bytes() * 9;  // less than all need at once
+          options.draft = guess ? 3 : 0;
+          if (guess == 2) options.draft_model = draft_model;
+          Engine engine(model, tokenizer_, teams[(which + guess) % 2], options);
+          std::vector<GenerationResult> results(static_cast<size_t>(requests));
+          std::vector<std::thread> clients;
+          for (int i = 0; i < requests; ++i) clients.emplace_back([&, i] { results[static_cast<size_t>(i)] = engine.generate(make(i)); });
+          for (auto& client : clients) client.join();
+          for (size_t i = 0; i < results.size(); ++i)
+            EXPECT_EQ(ids(results[i]), alone[i]) << target_name(target) << " " << element_name(type) << " family " << static_cast<int>(family) << " guess " << guess << " request " << i;
+          const EngineStats stats = engine.stats();
+          preempted += stats.preempted, cached += stats.cached_tokens;
+          (guess == 2 ? guessed : looked_up) += guess == 2 ? stats.accepted : stats.drafted;
+        }
+      }
+    RecordProperty(std::string("seconds_") + std::string(target_name(target)), std::to_string(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()));
+  }
+  force_target(before);
+  EXPECT_GT(preempted, 0);
+  EXPECT_GT(cached, 0);
+  EXPECT_GT(looked_up, 0);
+  EXPECT_GT(guessed, 0);
 }
 
 TEST_F(EngineTest, ConstraintsHoldWhateverIsDrawn) {

@@ -14,6 +14,7 @@
 #include <sstream>
 #include <thread>
 
+#include "cli/shell.h"
 #include "core/error.h"
 #include "core/file_digest.h"
 #include "core/files.h"
@@ -215,6 +216,34 @@ TEST_F(ModelPullTest, FetchesNothingOffline) {
   pull_model("joined", {joined({halves_})}, options_);
   options_.offline = true;
   EXPECT_TRUE(pull_model("joined", {joined({halves_})}, options_).already);
+}
+
+TEST_F(ModelPullTest, TheEnvironmentNamesTheMirror) {
+  options_.hub.clear();
+  setenv("HF_ENDPOINT", url("/").c_str(), 1);
+  EXPECT_EQ(pull_model("hf:maker/ggufs:q8_0", {}, options_).model.open, "a.Q8_0.gguf");
+  setenv("INGOT_HF_ENDPOINT", url("/mirror").c_str(), 1);  // goes before the other, and has no models
+  EXPECT_THAT(error_of("hf:maker/ggufs:a.Q4_0.gguf"), HasSubstr("404"));
+  EXPECT_EQ(requests("/mirror/api/models/maker/ggufs").size(), 1u);
+  options_.hub = url("");  // what is given goes before both
+  EXPECT_EQ(pull_model("hf:maker/ggufs:a.Q4_0.gguf", {}, options_).model.open, "a.Q4_0.gguf");
+}
+
+TEST_F(ModelPullTest, TheCommandHeedsTheEnvironment) {
+  const std::string pull = harness::kIngot + " pull hf:maker/ggufs:q8_0 --json --data " + data_.string();
+  const std::string here = "HF_ENDPOINT=" + url("") + " ";
+  const size_t before = requests("/api/models/maker/ggufs").size();
+  const auto refused = harness::shell("INGOT_OFFLINE=1 " + here + pull);
+  EXPECT_EQ(refused.code, static_cast<int>(ErrorKind::environment)) << refused.out;
+  EXPECT_THAT(refused.out, HasSubstr("--offline"));
+  EXPECT_EQ(requests("/api/models/maker/ggufs").size(), before) << "offline, it asked";
+  const auto pulled = harness::shell(here + pull);
+  ASSERT_EQ(pulled.code, 0) << pulled.out;
+  EXPECT_EQ(json::parse(pulled.out)["already"], false);
+  EXPECT_GT(requests("/api/models/maker/ggufs").size(), before);
+  const auto again = harness::shell("INGOT_OFFLINE=1 " + here + pull);
+  ASSERT_EQ(again.code, 0) << again.out;
+  EXPECT_EQ(json::parse(again.out)["already"], true);
 }
 
 TEST_F(ModelPullTest, TwoPullsOfOneModelFetchItOnce) {
