@@ -69,7 +69,7 @@ struct Context {
 
   const std::function<void(const Weight& w, const Tensor& x)>* observe = nullptr;  // sees what every product takes; null: nobody
 
-  std::span<const Upcoming> upcoming;  // memory that is read after the products, which have it fetched meanwhile
+  std::span<const Upcoming> upcoming = {};  // memory that is read after the products, which have it fetched meanwhile
 
   Tensor make(int64_t rows, int64_t cols) const;  // with a cleared gradient when there is a tape
 };

@@ -1,5 +1,6 @@
 #include "runtime/constraint.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -42,6 +43,10 @@ class GrammarConstraint : public TokenConstraint {
       const uint64_t bits = w < allowed.size() ? allowed[w] : 0;
       if (bits == ~uint64_t{0}) continue;
       const size_t count = std::min<size_t>(64, logits.size() - first);
+      if (bits == 0) {  // most words of most masks
+        std::fill_n(logits.data() + first, count, -INFINITY);
+        continue;
+      }
       for (size_t i = 0; i < count; ++i)
         if (!(bits >> i & 1)) logits[first + i] = -INFINITY;
     }

@@ -40,8 +40,8 @@ struct Panel {
   const float* mins;          // null without minima
   int64_t quants_stride;      // bytes from group 0 to group 1
   int64_t scales_stride;      // floats from group 0 to group 1
-  const std::byte* ahead;     // what is read after the product, or null: `tile` has ahead_lines cache lines of it fetched with each block
-  int ahead_lines;
+  const std::byte* ahead = nullptr;  // what is read after the product, or null: `tile` has ahead_lines cache lines of it fetched with each block
+  int ahead_lines = 0;
 };
 
 struct Activations {
