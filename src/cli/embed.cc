@@ -62,7 +62,7 @@ void embed(const EmbedOptions& o) {
     progress.advance(part.size());
   }
   progress.finish();
-  if (split) std::fprintf(stderr, "%zu of %zu texts are longer than the model's window; in all %zu windows were read and pooled\n", split, texts.size(), all);
+  if (split) std::fprintf(stderr, "%zu of %zu texts are longer than what is read at once; %zu windows were read in all, and pooled\n", split, texts.size(), all);
   if (interrupted()) throw Error(ErrorKind::interrupted, "stopped", "embed", "run it again");
 }
 

@@ -37,7 +37,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   auto* schema = command->add_option("--json-schema", o->schema, "a file with the JSON Schema that the answer satisfies")->check(CLI::ExistingFile);
   auto* grammar = command->add_option("--grammar", o->grammar, "a file with a grammar in llama.cpp's notation")->check(CLI::ExistingFile)->excludes(schema);
-  auto* regex = command->add_option("--regex", o->regex, "the answer matches this as a whole")->excludes(schema)->excludes(grammar);
+  auto* regex = command->add_option("--regex", o->regex, "the answer matches this as a whole")->excludes(schema)->excludes(grammar)->check([](const std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); });
   command->add_option("--choice", o->choices, "the answer is one of these (may be repeated)")->excludes(schema)->excludes(grammar)->excludes(regex);
   command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(CLI::Range(0, 100));

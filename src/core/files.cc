@@ -95,7 +95,21 @@ void check_output(const fs::path& path) {
   if (access(parent.c_str(), W_OK) != 0) fail("write into", parent, errno);
 }
 
-void write_file(const fs::path& path, std::string_view bytes) {
+namespace {
+
+// Where a file that is made by a rename must be made: behind the links of this path. What is no plain file would be lost by it.
+fs::path output_target(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (fs::exists(status) && !fs::is_regular_file(status)) throw Error(ErrorKind::environment, "this is no plain file", path.string(), "choose another file to write");
+  const fs::path target = fs::is_symlink(path, error) ? fs::canonical(path, error) : path;
+  return error || target.empty() ? path : target;  // a link that leads nowhere is replaced
+}
+
+}  // namespace
+
+void write_file(const fs::path& given, std::string_view bytes) {
+  const fs::path path = output_target(given);
   fs::path part = path;
   part += ".part" + std::to_string(getpid());
   Descriptor file{open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};

@@ -1,6 +1,7 @@
 #include "models/decoder_family.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "core/error.h"
 
@@ -40,9 +41,11 @@ const DecoderFamily& family_of(const HfConfig& file) {
   const std::string type = file.text("model_type", "");
   if (const DecoderFamily* family = find_family(type)) return *family;
   std::string known;
-  for (const DecoderFamily* family : kFamilies) known += (known.empty() ? "" : ", ") + std::string(family->model_types);
-  std::ranges::replace(known, ' ', '/');
-  bad_input("the model_type is \"" + type + "\"; known are " + known, file.name(), "use a model of one of these families");
+  for (const DecoderFamily* family : kFamilies) {
+    std::istringstream words{std::string(family->model_types)};
+    for (std::string word; words >> word;) known += (known.empty() ? "" : ", ") + word;
+  }
+  bad_input("the model_type is \"" + type + "\"; those that generate text are " + known, file.name(), "use a model of one of these families; an encoder is read by ingot embed");
 }
 
 }  // namespace ingot

@@ -1,6 +1,7 @@
 #include "runtime/engine.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/llama/lora.h"
 #include "runtime/engine_sequence.h"
@@ -67,6 +68,9 @@ void Engine::check(const Generation& request) const {
   if (request.limit < 0) bad_input("the limit of tokens is " + std::to_string(request.limit), "limit", "ask for 0 or more tokens");
   if (request.choices < 1 || request.choices > 128)
     bad_input(std::to_string(request.choices) + " choices are asked for, 1 to 128 are possible", "choices", "ask for fewer");
+  const Sampling& s = request.sampling;
+  for (double value : {s.temperature, s.top_p, s.min_p, s.typical, s.repetition, s.presence, s.frequency, s.dry, s.dry_base})
+    if (!std::isfinite(value)) bad_input("a number of the sampling is not finite", "sampling", "give numbers within their ranges");
   for (auto [token, bias] : request.sampling.bias)
     if (token < 0 || token >= tokenizer_->size()) bad_input("token " + std::to_string(token) + " is not in the vocabulary", "logit bias", "use this model's tokenizer");
 }

@@ -23,6 +23,8 @@ std::string fault_of(const std::string& text) {
     const std::string_view before = std::string_view(text).substr(0, fault.byte ? fault.byte - 1 : 0);
     const size_t line = before.rfind('\n');
     return fmt::format(": line {}, column {}", 1 + std::count(before.begin(), before.end(), '\n'), before.size() - (line == before.npos ? 0 : line + 1) + 1);
+  } catch (const Json::out_of_range&) {
+    return ": a number in it is larger than any that can be kept";
   }
   return "";
 }

@@ -1,6 +1,8 @@
 // Who is served when: queues, users, priorities, cancellation, choices, memory that does not suffice.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <atomic>
 #include <thread>
 
@@ -152,6 +154,15 @@ TEST_F(EngineTest, CancelsInTheMiddleOfAPrompt) {
   EXPECT_EQ(result.reason, FinishReason::kCancelled);
   EXPECT_TRUE(result.tokens.empty());
   EXPECT_LT(engine.stats().prompt_tokens, own + 480);
+}
+
+TEST_F(EngineTest, RefusesANumberThatIsNone) {
+  Engine engine(model_, tokenizer_, team_);
+  for (double Sampling::*field : {&Sampling::temperature, &Sampling::top_p, &Sampling::min_p, &Sampling::typical, &Sampling::repetition, &Sampling::frequency, &Sampling::dry}) {
+    Generation g = request(1);
+    g.sampling.*field = std::nan("");
+    EXPECT_THROW(engine.generate(g), Error);
+  }
 }
 
 TEST_F(EngineTest, AGreedyUserDoesNotStarveAnother) {

@@ -91,6 +91,10 @@ TEST_F(OpenAiApi, StopSeedChoicesAndScores) {
 }
 
 TEST_F(OpenAiApi, RefusesPlainly) {
+  for (const char* body : {R"({"messages":[],"temperature":1e999})", R"({"messages":[{"role":"user","content":"hi"}],"metadata":{"x":-1e999}})"}) {
+    Client client(service->port());
+    EXPECT_EQ(client.post("/v1/chat/completions", body).status, 400) << body;
+  }
   const auto refused = [&](Json change, int status, const std::string& words) {
     Json body = {{"model", "talker"}, {"messages", said("hello")}, {"max_tokens", 4}};
     body.update(change);
