@@ -24,7 +24,7 @@ void add_perplexity(CLI::App& app) {
   command->add_option("MODEL", o->model, "a .gguf file, ingot-base, or a pulled model's name")->required();
   command->add_option("FILE", o->file, "a text file")->required();
   command->add_option("--context", o->context, "tokens of a chunk; the second half of each is scored")->check(CLI::Range(8, 1 << 20));
-  command->add_option("--chunks", o->chunks, "only the first N chunks");
+  command->add_option("--chunks", o->chunks, "only the first N chunks; 0: all")->check(CLI::NonNegativeNumber);
   command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   command->add_flag("--json", o->json, "one JSON object: perplexity, tokens");

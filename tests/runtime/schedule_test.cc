@@ -1,9 +1,8 @@
 // Who is served when: queues, users, priorities, cancellation, choices, memory that does not suffice.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include <atomic>
+#include <cmath>
 #include <thread>
 
 #include "core/error.h"

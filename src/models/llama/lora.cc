@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/huge_memory.h"
+#include "core/progress.h"
 #include "kernels/cpu/row_kernels.h"
 #include "kernels/dequantize.h"
 #include "models/llama/llama.h"
@@ -225,6 +226,7 @@ void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter,
     for (int t = 0; t < kLoraTargets; ++t)
       if (const LoraPart* part = adapter.find(i, static_cast<LoraTarget>(t))) changed.push_back({&matrix(base.layer(i), static_cast<LoraTarget>(t)), part});
   for (const GgufTensor& tensor : file.tensors()) {
+    stop_if_interrupted("merge");
     auto it = std::find_if(changed.begin(), changed.end(), [&](const auto& c) { return c.first->data == tensor.data; });
     if (it == changed.end()) {
       writer.add(tensor.name, tensor.shape, tensor.type, tensor.data);
