@@ -87,14 +87,6 @@ std::string read_file(const fs::path& path, size_t limit) {
   }
 }
 
-void check_output(const fs::path& path) {
-  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  std::error_code error;
-  if (fs::is_directory(path, error)) throw Error(ErrorKind::environment, "there is a folder of this name", path.string(), "choose another file with -o");
-  if (!fs::is_directory(parent, error)) throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
-  if (access(parent.c_str(), W_OK) != 0) fail("write into", parent, errno);
-}
-
 namespace {
 
 // Where a file that is made by a rename must be made: behind the links of this path. What is no plain file would be lost by it.
@@ -107,6 +99,15 @@ fs::path output_target(const fs::path& path) {
 }
 
 }  // namespace
+
+void check_output(const fs::path& path) {
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::error_code error;
+  if (fs::is_directory(path, error)) throw Error(ErrorKind::environment, "there is a folder of this name", path.string(), "choose another file with -o");
+  if (!fs::is_directory(parent, error)) throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
+  if (access(parent.c_str(), W_OK) != 0) fail("write into", parent, errno);
+  output_target(path);
+}
 
 void write_file(const fs::path& given, std::string_view bytes) {
   const fs::path path = output_target(given);

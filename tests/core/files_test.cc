@@ -29,6 +29,7 @@ TEST(WriteFile, GoesBehindLinksAndReplacesNoPipe) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind, ErrorKind::environment);
   }
+  EXPECT_THROW(check_output(folder / "pipe"), Error);  // before the work, too
   EXPECT_TRUE(fs::is_fifo(folder / "pipe"));
   EXPECT_THROW(write_file(folder, "four"), Error);
   fs::remove_all(folder);
