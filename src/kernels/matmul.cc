@@ -28,10 +28,10 @@ struct QuantPart {
 // A thread's share of what is read next, in pieces for each tile.
 class Ahead {
  public:
-  Ahead() = default;
   // tiles: that this thread will do, about
-  Ahead(std::span<const Upcoming> all, int part, int of, int64_t tiles) : left_(all.subspan(all.size() * static_cast<size_t>(part) / static_cast<size_t>(of),
-                                                                              all.size() * static_cast<size_t>(part + 1) / static_cast<size_t>(of) - all.size() * static_cast<size_t>(part) / static_cast<size_t>(of))) {
+  Ahead(std::span<const Upcoming> all, size_t part, size_t of, int64_t tiles) {
+    const size_t first = all.size() * part / of, last = all.size() * (part + 1) / of;
+    left_ = all.subspan(first, last - first);
     int64_t lines = 0;
     for (const Upcoming& u : left_) lines += (u.bytes + 63) / 64;
     each_ = tiles > 0 ? (lines + tiles - 1) / tiles : 0;
@@ -76,7 +76,7 @@ struct QuantJob {
 
   void work(int part, int of) {
     const int64_t tiles = (m + kernels.mr - 1) / kernels.mr * ((k + kQuantDepth - 1) / kQuantDepth);
-    Ahead ahead(upcoming, part, of, tiles * units / of);
+    Ahead ahead(upcoming, static_cast<size_t>(part), static_cast<size_t>(of), tiles * units / of);
     for (int64_t first; (first = next.fetch_add(grab, std::memory_order_relaxed)) < units;) {
       int64_t last = std::min(units, first + grab), base = 0;
       for (const QuantPart& p : parts) {
@@ -112,9 +112,9 @@ struct QuantJob {
     for (int64_t k0 = 0; k0 < k; k0 += kQuantDepth) {
       const int64_t depth = std::min(kQuantDepth, k - k0), blocks = depth / 32, group_bytes = part.stride * cpu::kGroupRows;
       float* low = form.minima ? mins : nullptr;
-      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16, nullptr, 0};
+      cpu::Panel p = {q, s, mins, depth * 16, blocks * form.sub * 16};
       if (as_stored)
-        p = {static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes + k0 / 32 * (cpu::kGroupRows * block_bytes(ElementType::kQ8_0)), nullptr, nullptr, group_bytes, 0, nullptr, 0};
+        p = {static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes + k0 / 32 * (cpu::kGroupRows * block_bytes(ElementType::kQ8_0)), nullptr, nullptr, group_bytes, 0};
       else if (part.what->interleaved)
         kernels.expand(part.what->type, static_cast<const uint8_t*>(part.what->interleaved) + index * 2 * group_bytes, group_bytes,
                        static_cast<int>(groups), k0, depth, q, s, low);

@@ -10,10 +10,13 @@
 #include <functional>
 
 #include "core/error.h"
+#include "refusal.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
 namespace {
+
+using harness::refusal_of;
 
 std::string sample() {
   GgufWriter writer;
@@ -39,15 +42,6 @@ TEST(Gguf, RefusesEveryTruncation) {
   std::string bytes = sample();
   for (size_t n = 0; n + 8 < bytes.size(); n += 7)
     EXPECT_THROW(Gguf::parse(std::as_bytes(std::span(bytes).first(n)), "cut"), Error) << n;
-}
-
-std::string refusal_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.where + ": " + error.problem;
-  }
-  return "accepted";
 }
 
 // A file with the tensor "w" of 2 rows of 3, its version and the number of w's element type changed.
@@ -150,7 +144,7 @@ std::filesystem::path part(int64_t index, int64_t count, int64_t says, int64_t t
   return path;
 }
 
-std::string refusal(const std::filesystem::path& path) {
+std::string refusal_of(const std::filesystem::path& path) {
   return refusal_of([&] { Gguf::open(path); });
 }
 
@@ -165,16 +159,16 @@ TEST(Gguf, JoinsThePartsOfASplitModel) {
     std::memcpy(&value, t->data + 20, 4);
     EXPECT_EQ(value, static_cast<float>(i));
   }
-  EXPECT_THAT(refusal(second), testing::HasSubstr("not the first of 3 parts"));
+  EXPECT_THAT(refusal_of(second), testing::HasSubstr("not the first of 3 parts"));
   part(2, 3, 1, 3);
-  EXPECT_THAT(refusal(first), testing::HasSubstr("says it is part 2 of 3, expected part 3 of 3"));
+  EXPECT_THAT(refusal_of(first), testing::HasSubstr("says it is part 2 of 3, expected part 3 of 3"));
   part(2, 3, 2, 3), part(0, 3, 0, 4);
-  EXPECT_THAT(refusal(first), testing::HasSubstr("hold 3 tensors, expected 4"));
+  EXPECT_THAT(refusal_of(first), testing::HasSubstr("hold 3 tensors, expected 4"));
   part(0, 3, 0, 3);
   std::filesystem::resize_file(third, std::filesystem::file_size(third) - 20);
-  EXPECT_THAT(refusal(first), testing::AllOf(testing::HasSubstr("split-00003-of-00003.gguf"), testing::HasSubstr("tensor w2 needs 24 bytes")));
+  EXPECT_THAT(refusal_of(first), testing::AllOf(testing::HasSubstr("split-00003-of-00003.gguf"), testing::HasSubstr("tensor w2 needs 24 bytes")));
   std::filesystem::remove(third);
-  EXPECT_THAT(refusal(first), testing::AllOf(testing::HasSubstr("split-00003-of-00003.gguf"), testing::HasSubstr("part 3 of 3 is missing")));
+  EXPECT_THAT(refusal_of(first), testing::AllOf(testing::HasSubstr("split-00003-of-00003.gguf"), testing::HasSubstr("part 3 of 3 is missing")));
 }
 
 int64_t mapped_kilobytes() {  // of files, in memory

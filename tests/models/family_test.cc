@@ -11,9 +11,12 @@
 #include "models/bert/bert.h"
 #include "models/decoder_family.h"
 #include "models/llama/llama.h"
+#include "../formats/refusal.h"
 
 namespace ingot {
 namespace {
+
+using harness::refusal_of;
 
 namespace fs = std::filesystem;
 
@@ -130,23 +133,13 @@ TEST_P(Encoder, HiddenStatesAsTransformersAloneAndTogether) {
 
 INSTANTIATE_TEST_SUITE_P(All, Encoder, testing::Values("bert", "roberta", "camembert", "xlm_roberta"), [](const auto& info) { return std::string(info.param); });
 
-// A refusal names the place, what was expected and what was found.
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.where + ": " + error.problem;
-  }
-  return "accepted";
-}
-
 TEST(BrokenFolder, IsRefusedWithTheTensorOrTheKey) {
   auto with = [](const std::string& name, std::string from, std::string to) {
     std::string text = read_file(kFolder / name / "config.json");
     const size_t at = text.find(from);
     if (at == std::string::npos) return "the golden's config.json has no " + from;
     text.replace(at, from.size(), to);
-    return refusal([&] { Llama::load(HfConfig::parse(text, "config.json"), Safetensors::open(kFolder / name)); });
+    return refusal_of([&] { Llama::load(HfConfig::parse(text, "config.json"), Safetensors::open(kFolder / name)); });
   };
   EXPECT_THAT(with("qwen3", "\"hidden_size\": 24", "\"hidden_size\": 32"), testing::HasSubstr("model.embed_tokens.weight has shape [48, 24], expected [48, 32]"));
   EXPECT_THAT(with("qwen3", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"), testing::HasSubstr("3"));
@@ -156,12 +149,12 @@ TEST(BrokenFolder, IsRefusedWithTheTensorOrTheKey) {
   EXPECT_THAT(with("llama_yarn", "\"yarn\"", "\"unheard\""), testing::HasSubstr("\"unheard\" is not known"));
   EXPECT_THAT(with("gemma3", "\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3"), testing::HasSubstr("num_key_value_heads is 3, expected 1 to 2"));
   EXPECT_THAT(with("gemma3", "\"full_attention\"", "\"half_attention\""), testing::HasSubstr("half_attention"));
-  EXPECT_THAT(refusal([] { HfConfig::parse("[1, 2", "config.json"); }), testing::HasSubstr("config.json: not a JSON object"));
+  EXPECT_THAT(refusal_of([] { HfConfig::parse("[1, 2", "config.json"); }), testing::HasSubstr("config.json: not a JSON object"));
 
   const fs::path folder = fs::path(testing::TempDir()) / "ingot_broken_folder";
   fs::remove_all(folder);
   fs::copy(kFolder / "llama3", folder);
-  const auto open = [&] { return refusal([&] { Llama::load(HfConfig::open(folder / "config.json"), Safetensors::open(folder)); }); };
+  const auto open = [&] { return refusal_of([&] { Llama::load(HfConfig::open(folder / "config.json"), Safetensors::open(folder)); }); };
   EXPECT_EQ(open(), "accepted");
   fs::path shard;
   for (const auto& entry : fs::directory_iterator(folder))

@@ -42,8 +42,11 @@ struct InterleavedRows {
   const uint8_t* base;
   mutable const uint8_t* ahead = base + kAhead;
 
-  INGOT_INLINE W16 read(const uint8_t* p) const {
+  INGOT_INLINE void fetch() const {
     if constexpr (kAhead > 0) __builtin_prefetch(ahead), ahead += 64;
+  }
+  INGOT_INLINE W16 read(const uint8_t* p) const {
+    fetch();
     return words(p);
   }
   struct Quad {
@@ -54,7 +57,7 @@ struct InterleavedRows {
   INGOT_INLINE Quad quad(int at) const { return {*this, base + 16 * at}; }
   INGOT_INLINE W16 one(int at) const { return read(base + 16 * at); }
   INGOT_INLINE F16x half(int at) const {
-    if constexpr (kAhead > 0) __builtin_prefetch(ahead), ahead += 64;
+    fetch();
     return load(reinterpret_cast<const uint16_t*>(base + 16 * at));
   }
 };

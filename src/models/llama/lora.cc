@@ -16,19 +16,12 @@
 
 namespace ingot {
 
-namespace {
-
-const Weight& matrix(const LlamaLayer& l, LoraTarget target) {
-  switch (target) {
-    case LoraTarget::kQuery: return l.query;
-    case LoraTarget::kKey: return l.key;
-    case LoraTarget::kValue: return l.value;
-    case LoraTarget::kOutput: return l.output;
-    case LoraTarget::kGate: return l.gate;
-    case LoraTarget::kUp: return l.up;
-    default: return l.down;
-  }
+const Weight& matrix_of(const LlamaLayer& l, LoraTarget target) {
+  const Weight* all[kLoraTargets] = {&l.query, &l.key, &l.value, &l.output, &l.gate, &l.up, &l.down};
+  return *all[static_cast<size_t>(target)];
 }
+
+namespace {
 
 int64_t up_index(int64_t rank, int64_t j, int64_t o) {  // of up's element [j, o]
   return (o / cpu::kLowRankColumns * rank + j) * cpu::kLowRankColumns + o % cpu::kLowRankColumns;
@@ -73,7 +66,7 @@ LoraAdapter::~LoraAdapter() = default;
 // a [rank, in], b [out, rank] as files have them. rows: how b has those of queries and keys, which the base may have otherwise.
 void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
                       RopeLayout rows, std::vector<float> magnitude, bool f16, const std::string& where) {
-  const Weight& w = matrix(base.layer(layer), target);
+  const Weight& w = matrix_of(base.layer(layer), target);
   LoraPart& p = part(layer, target);
   if (!std::isfinite(scale)) bad_input("alpha over the rank is not finite", where, "train the adapter again");
   p.rank = rank, p.in = w.cols, p.out = w.rows, p.scale = scale;
@@ -224,7 +217,7 @@ void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter,
   std::vector<std::pair<const Weight*, const LoraPart*>> changed;
   for (int64_t i = 0; i < base.config().layers; ++i)
     for (int t = 0; t < kLoraTargets; ++t)
-      if (const LoraPart* part = adapter.find(i, static_cast<LoraTarget>(t))) changed.push_back({&matrix(base.layer(i), static_cast<LoraTarget>(t)), part});
+      if (const LoraPart* part = adapter.find(i, static_cast<LoraTarget>(t))) changed.push_back({&matrix_of(base.layer(i), static_cast<LoraTarget>(t)), part});
   for (const GgufTensor& tensor : file.tensors()) {
     stop_if_interrupted("merge");
     auto it = std::find_if(changed.begin(), changed.end(), [&](const auto& c) { return c.first->data == tensor.data; });

@@ -20,10 +20,12 @@ namespace ingot {
 
 class Gguf;
 class Llama;
+struct LlamaLayer;
 class Safetensors;
 
 enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
 inline constexpr int kLoraTargets = 7;
+const Weight& matrix_of(const LlamaLayer& layer, LoraTarget target);
 
 // For one matrix [out, in] of one layer: y becomes factor * (W x) + up^T (scale * down x) (+ bias). In the adapter's memory.
 struct LoraPart {

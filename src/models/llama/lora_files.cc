@@ -22,11 +22,6 @@ constexpr TargetName kNames[kLoraTargets] = {{"self_attn.q_proj", "attn_q"}, {"s
                                              {"mlp.gate_proj", "ffn_gate"},   {"mlp.up_proj", "ffn_up"},      {"mlp.down_proj", "ffn_down"}};
 constexpr int64_t kMaxRank = 4096;
 
-const Weight& weight_of(const LlamaLayer& l, int target) {
-  const Weight* all[kLoraTargets] = {&l.query, &l.key, &l.value, &l.output, &l.gate, &l.up, &l.down};
-  return *all[target];
-}
-
 // The number in PEFT's pattern whose key matches the module's name, or what holds for the others.
 double by_pattern(const nlohmann::json& config, const char* key, const std::string& module, double otherwise) {
   if (!config.contains(key) || !config[key].is_object()) return otherwise;
@@ -95,7 +90,7 @@ void LoraAdapter::read_peft(std::string_view config_json, const std::string& whe
     const auto [layer, target] = place;
     const std::string& module = modules[place];
     if (!parts.contains("A") || !parts.contains("B")) bad_input("one of lora_A and lora_B is missing", file.name() + ": " + module, "save the adapter again");
-    const Weight& w = weight_of(base.layer(layer), target);
+    const Weight& w = matrix_of(base.layer(layer), static_cast<LoraTarget>(target));
     const auto& shape = parts["A"]->shape;
     const int64_t rank = shape.empty() ? 0 : shape[0];
     if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank) + ", expected 1 to " + std::to_string(kMaxRank), file.name() + ": " + parts["A"]->name, "save the adapter again");
@@ -134,7 +129,7 @@ void LoraAdapter::read_gguf(const Gguf& file, const Llama& base) {
       bad_input("the tensor is of layer " + std::to_string(layer) + ", the base has " + std::to_string(base.config().layers), file.name() + ": " + t.name, "use the base that the adapter was trained on");
     if (kind == "b") continue;
     if (part(layer, static_cast<LoraTarget>(target)).rank) bad_input("the matrix of layer " + std::to_string(layer) + " stands twice", file.name() + ": " + t.name, "save the adapter again");
-    const Weight& w = weight_of(base.layer(layer), target);
+    const Weight& w = matrix_of(base.layer(layer), static_cast<LoraTarget>(target));
     const int64_t rank = t.shape.empty() ? 0 : t.shape[0];
     if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank), file.name() + ": " + t.name, "save the adapter again");
     auto floats = [&](const std::string& name, int64_t rows, int64_t cols) {
