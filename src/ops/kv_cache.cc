@@ -102,17 +102,22 @@ void store_position(KvCache& cache, int64_t layer, int64_t group, const RowPlace
 // difference whether one thread does them one after the other or several do them at once.
 constexpr int32_t kSplit = 8;
 
-// Up to 4 pairs of a row and a head that read the same keys and values: rows of a prompt, or heads of a group when there is one row.
+// Pairs of a row and a head that read the same keys and values: the rows of a piece of a prompt for each head of a group.
+constexpr int kLanes = 60;
 struct Lanes {
   int count;
-  int32_t row[kAttentionRows], head[kAttentionRows];
+  int32_t row[kLanes], head[kLanes];
 };
 
 // What a lane has seen so far: the largest score, the sum of exponentials relative to it, and of values weighted by them.
 struct Seen {
-  float peak[kAttentionRows], total[kAttentionRows];
-  float* out;  // [4][d]
+  float *peak, *total;  // [lanes]
+  float* out;           // [lanes][d]
 };
+
+// Floats that Seen takes.
+int64_t seen_floats(int64_t lanes, int64_t d) { return lanes * (d + 2); }
+Seen seen_in(float* room, int64_t lanes) { return {room, room + lanes, room + 2 * lanes}; }
 
 struct Job {
   const Tensor &q, &y;
@@ -133,36 +138,47 @@ void scaled_queries(const Job& job, const Lanes& lanes, float* q) {
 }
 
 // Blocks [begin, end) from scratch.
-void attend_blocks(const Job& job, const Lanes& lanes, int64_t group, int32_t begin, int32_t end, const float* q, Seen& seen) {
+void attend_blocks(const Job& job, const Lanes& lanes, int64_t group, int32_t begin, int32_t end, const float* q, const Seen& seen) {
+  if (!lanes.count) return;
   const auto& kernels = cpu::row_kernels();
-  std::fill_n(seen.peak, kAttentionRows, -INFINITY);
-  std::fill_n(seen.total, kAttentionRows, 0.0f);
+  const int bits = bits_of(job.cache.type());
+  const bool load = bits < 16;  // once for all lanes; f16 takes no longer than floats do
+  const int calls = (lanes.count + kAttentionRows - 1) / kAttentionRows, at_once = (lanes.count + calls - 1) / calls;  // 8 are 4 and 4, not 6 and 2
+  thread_local Workspace space;
+  float* room = load ? space.at_least<float>(static_cast<size_t>(2 * kCacheBlock * job.d)) : nullptr;
+  std::fill_n(seen.peak, lanes.count, -INFINITY);
+  std::fill_n(seen.total, lanes.count, 0.0f);
   std::fill_n(seen.out, lanes.count * job.d, 0.0f);
   for (int32_t block = begin; block < end; ++block) {
-    int from[kAttentionRows], count[kAttentionRows], most = 0;
+    int from[kLanes], count[kLanes], lowest = kCacheBlock, longest = 0;
     for (int r = 0; r < lanes.count; ++r) {
       count[r] = std::clamp(job.position(lanes.row[r]) + 1 - block * kCacheBlock, 0, kCacheBlock);
       from[r] = std::clamp(job.start(lanes.row[r]) - block * kCacheBlock, 0, kCacheBlock);
-      most = std::max(most, count[r] - from[r]);
+      if (count[r] > from[r]) lowest = std::min(lowest, from[r]), longest = std::max(longest, count[r]);
     }
-    if (most <= 0) continue;
-    int32_t page = job.places[static_cast<size_t>(lanes.row[0])].pages[block];
+    if (longest <= lowest) continue;
+    const int32_t page = job.places[static_cast<size_t>(lanes.row[0])].pages[block];
     const std::byte *keys = job.cache.keys(page, job.layer, group), *values = job.cache.values(page, job.layer, group);
-    if (const int bits = bits_of(job.cache.type()); bits < 16) {
-      thread_local Workspace space;
-      kernels.attend_codes(bits, lanes.count, job.d, q, job.d, keys, values, from, count, seen.peak, seen.total, seen.out, job.d,
-                           space.at_least<float>(static_cast<size_t>(2 * kCacheBlock * job.d)));
-    } else if (bits == 32)
-      kernels.attend_f32(lanes.count, job.d, q, job.d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from, count,
-                         seen.peak, seen.total, seen.out, job.d);
-    else
-      kernels.attend_f16(lanes.count, job.d, q, job.d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), from,
-                         count, seen.peak, seen.total, seen.out, job.d);
+    if (load) kernels.load_block(bits, job.d, keys, values, lowest, longest, room);
+    for (int r = 0, rows; r < lanes.count; r += rows) {
+      rows = std::min(at_once, lanes.count - r);
+      if (std::equal(from + r, from + r + rows, count + r, [](int f, int c) { return c <= f; })) continue;
+      const float* queries = q + r * job.d;
+      float* out = seen.out + r * job.d;
+      if (load)
+        kernels.attend_f32(rows, job.d, queries, job.d, room, room + kCacheBlock * job.d, from + r, count + r, seen.peak + r, seen.total + r, out, job.d);
+      else if (bits == 32)
+        kernels.attend_f32(rows, job.d, queries, job.d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from + r,
+                           count + r, seen.peak + r, seen.total + r, out, job.d);
+      else
+        kernels.attend_f16(rows, job.d, queries, job.d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), from + r,
+                           count + r, seen.peak + r, seen.total + r, out, job.d);
+    }
   }
 }
 
 // What `so_far` holds, and then what `next` does; a lane without a position in `next` stays as it is.
-void join(int lanes, int64_t d, Seen& so_far, const Seen& next) {
+void join(int lanes, int64_t d, const Seen& so_far, const Seen& next) {
   for (int r = 0; r < lanes; ++r) {
     if (next.peak[r] == -INFINITY) continue;
     float *out = so_far.out + r * d, *add = next.out + r * d;
@@ -186,7 +202,7 @@ void write_result(const Job& job, const Lanes& lanes, const Seen& seen) {
   }
 }
 
-// A tile: up to 4 consecutive rows of one sequence; with a group, and its rows and heads in fours, a piece of work.
+// Consecutive rows of one sequence; with a group, and its rows and heads in pieces of kLanes, a unit of work.
 struct Tile {
   int32_t first, rows;
   int32_t begin, end;  // the blocks that any row sees
@@ -194,8 +210,8 @@ struct Tile {
 
 Lanes lanes_of(const Tile& tile, int64_t group, int64_t share, int64_t piece) {
   Lanes lanes{};
-  const int64_t all = tile.rows * share, first = piece * kAttentionRows;
-  lanes.count = static_cast<int>(std::min<int64_t>(kAttentionRows, all - first));
+  const int64_t all = tile.rows * share, first = piece * kLanes;
+  lanes.count = static_cast<int>(std::clamp<int64_t>(all - first, 0, kLanes));
   for (int r = 0; r < lanes.count; ++r) {
     lanes.head[r] = static_cast<int32_t>(group * share + (first + r) / tile.rows);
     lanes.row[r] = tile.first + static_cast<int32_t>((first + r) % tile.rows);
@@ -218,43 +234,45 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
       }
   });
   const Job job{q, y, cache, layer, d, share, window, scale, places};
+  // A multiple of the kernel's rows, so that none of its calls takes rows of two heads.
+  const auto most_rows = static_cast<int32_t>(std::max<int64_t>(kLanes / share / kAttentionRows, 1) * kAttentionRows);
   thread_local std::vector<Tile> tiles;
   tiles.clear();
-  int64_t pieces = 0, splits = 1;
+  int64_t most_lanes = 0, splits = 1;
   for (int32_t r = 0; r < q.rows;) {
     Tile tile{r, 1, job.start(r) / kCacheBlock, job.position(r) / kCacheBlock + 1};
-    while (tile.rows < kAttentionRows && r + tile.rows < q.rows && places[static_cast<size_t>(r + tile.rows)].pages == places[static_cast<size_t>(r)].pages) {
+    while (tile.rows < most_rows && r + tile.rows < q.rows && places[static_cast<size_t>(r + tile.rows)].pages == places[static_cast<size_t>(r)].pages) {
       tile.begin = std::min(tile.begin, job.start(r + tile.rows) / kCacheBlock);
       tile.end = std::max(tile.end, job.position(r + tile.rows) / kCacheBlock + 1);
       ++tile.rows;
     }
     tiles.push_back(tile);
-    pieces = std::max(pieces, (tile.rows * share + kAttentionRows - 1) / kAttentionRows);
+    most_lanes = std::max(most_lanes, tile.rows * share);
     splits = std::max<int64_t>(splits, (tile.end + kSplit - 1) / kSplit);
     r += tile.rows;
   }
   const auto& list = tiles;
+  const int64_t pieces = (most_lanes + kLanes - 1) / kLanes;
+  most_lanes = std::min<int64_t>(most_lanes, kLanes);
   const int64_t units = static_cast<int64_t>(list.size()) * groups * pieces;  // a tile with fewer pieces has some empty ones
   auto unit = [&](int64_t i, const Tile** tile, int64_t* group) {
     *tile = &list[static_cast<size_t>(i / (groups * pieces))];
     *group = i / pieces % groups;
-    const int64_t piece = i % pieces;
-    return piece * kAttentionRows < (*tile)->rows * share ? lanes_of(**tile, *group, share, piece) : Lanes{};
+    return lanes_of(**tile, *group, share, i % pieces);
   };
-  const int64_t lane_floats = kAttentionRows * d;
+  const int64_t lane_floats = most_lanes * d, each = seen_floats(most_lanes, d);
   const auto mark = c.arena.mark();
   std::atomic<int64_t> next{0};
   if (splits == 1 || units >= 4 * c.team.size()) {
-    float* room = c.arena.floats(c.team.size() * 3 * lane_floats);
+    float* room = c.arena.floats(c.team.size() * (lane_floats + 2 * each));
     c.team.run([&](int part, int) {
-      float* own = room + part * 3 * lane_floats;
+      float* own = room + part * (lane_floats + 2 * each);
+      const Seen all = seen_in(own + lane_floats, most_lanes), one = seen_in(own + lane_floats + each, most_lanes);
       for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < units;) {
         const Tile* tile;
         int64_t group;
         const Lanes lanes = unit(units - 1 - i, &tile, &group);  // a prompt's last rows see most: they come first
         if (!lanes.count) continue;
-        Seen all, one;
-        all.out = own + lane_floats, one.out = own + 2 * lane_floats;
         scaled_queries(job, lanes, own);
         int32_t split = tile->begin / kSplit;
         attend_blocks(job, lanes, group, tile->begin, std::min(tile->end, (split + 1) * kSplit), own, all);
@@ -270,13 +288,13 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
   }
   // Few rows over much context: the splits are shared out.
   float* queries = c.arena.floats(units * lane_floats);
-  float* partial = c.arena.floats(units * splits * (lane_floats + 2 * kAttentionRows));
+  float* partial = c.arena.floats(units * splits * each);
   for (int64_t i = 0; i < units; ++i) {
     const Tile* tile;
     int64_t group;
     scaled_queries(job, unit(i, &tile, &group), queries + i * lane_floats);
   }
-  auto seen_of = [&](int64_t i, int64_t split) { return partial + (i * splits + split) * (lane_floats + 2 * kAttentionRows); };
+  auto seen_of = [&](int64_t i, int64_t split) { return seen_in(partial + (i * splits + split) * each, most_lanes); };
   c.team.run([&](int, int) {
     for (int64_t w; (w = next.fetch_add(1, std::memory_order_relaxed)) < units * splits;) {
       const Tile* tile;
@@ -284,12 +302,8 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
       const int64_t i = w / splits;
       const auto split = static_cast<int32_t>(w % splits);
       const Lanes lanes = unit(i, &tile, &group);
-      float* at = seen_of(i, split);
-      Seen seen;
-      seen.out = at + 2 * kAttentionRows;
-      attend_blocks(job, lanes, group, std::max(tile->begin, split * kSplit), std::min(tile->end, (split + 1) * kSplit), queries + i * lane_floats, seen);
-      std::copy_n(seen.peak, kAttentionRows, at);
-      std::copy_n(seen.total, kAttentionRows, at + kAttentionRows);
+      attend_blocks(job, lanes, group, std::max(tile->begin, split * kSplit), std::min(tile->end, (split + 1) * kSplit), queries + i * lane_floats,
+                    seen_of(i, split));
     }
   });
   for (int64_t i = 0; i < units; ++i) {
@@ -297,18 +311,8 @@ Tensor attend_cached(const Context& c, Tensor q, Tensor k, Tensor v, int64_t d, 
     int64_t group;
     const Lanes lanes = unit(i, &tile, &group);
     if (!lanes.count) continue;
-    Seen all, one;
-    auto open = [&](Seen& seen, int64_t split) {
-      float* at = seen_of(i, split);
-      std::copy_n(at, kAttentionRows, seen.peak);
-      std::copy_n(at + kAttentionRows, kAttentionRows, seen.total);
-      seen.out = at + 2 * kAttentionRows;
-    };
-    open(all, 0);
-    for (int64_t split = 1; split < splits; ++split) {
-      open(one, split);
-      join(lanes.count, d, all, one);
-    }
+    const Seen all = seen_of(i, 0);
+    for (int64_t split = 1; split < splits; ++split) join(lanes.count, d, all, seen_of(i, split));
     write_result(job, lanes, all);
   }
   c.arena.release(mark);

@@ -8,7 +8,7 @@ namespace ingot::cpu {
 
 inline constexpr int kCacheBlock = 64;     // positions that one block of the key/value cache holds
 inline constexpr int64_t kLowRankColumns = 32;  // of a block of low_rank_up
-inline constexpr int kAttentionRows = 4;   // query rows that one call takes
+inline constexpr int kAttentionRows = 6;   // query rows that one call takes
 
 // Elements of a cached position that share a scale where the cache holds 8 or 4 bits, and the bytes of a position. REQUIRES: 16 divides d.
 constexpr int64_t cache_part(int64_t d) { return d % 32 ? 16 : 32; }
@@ -41,9 +41,9 @@ struct RowKernels {
                      const int* count, float* peak, float* total, float* out, int64_t out_stride);
   void (*attend_f16)(int rows, int64_t d, const float* q, int64_t q_stride, const uint16_t* keys, const uint16_t* values,
                      const int* first, const int* count, float* peak, float* total, float* out, int64_t out_stride);
-  // The same from keys and values of 8 or 4 bits, each 64 cache_position_bytes(bits, d); room: 128 d floats.
-  void (*attend_codes)(int bits, int rows, int64_t d, const float* q, int64_t q_stride, const std::byte* keys, const std::byte* values,
-                       const int* first, const int* count, float* peak, float* total, float* out, int64_t out_stride, float* room);
+  // A block of 8 or 4 bits (each 64 cache_position_bytes(bits, d)) as attend_f32 takes it: keys [d][64] in room, then values [64][d].
+  // Positions outside [from, to) may be left alone.
+  void (*load_block)(int bits, int64_t d, const std::byte* keys, const std::byte* values, int from, int to, float* room);
   // Writes x [d] as position `at` (0 to 63) of a block of keys or of values.
   void (*store_codes)(int bits, bool keys, const float* x, int64_t d, int at, std::byte* block);
 

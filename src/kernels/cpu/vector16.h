@@ -141,6 +141,17 @@ inline float sum_lanes(F16x a) {
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+inline float largest_lane(F16x a) {
+#if defined(__AVX512F__)
+  const __m256 low = _mm512_castps512_ps256(a.v), high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1));
+  const __m256 eight = _mm256_max_ps(low, high);
+#else
+  const __m256 eight = _mm256_max_ps(a.v[0], a.v[1]);
+#endif
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
 #else
 inline float sum_lanes(F16x a) {
   float v[16];
@@ -149,7 +160,6 @@ inline float sum_lanes(F16x a) {
     for (int i = 0; i < half; ++i) v[i] += v[i + half];
   return v[0];
 }
-#endif
 inline float largest_lane(F16x a) {
   float v[16];
   store(v, a);
@@ -157,7 +167,7 @@ inline float largest_lane(F16x a) {
     for (int i = 0; i < half; ++i) v[i] = v[i] > v[i + half] ? v[i] : v[i + half];
   return v[0];
 }
-
+#endif
 // Up to 15 floats at the end of a row; `fill` beyond them.
 inline F16x load_some(const float* p, int64_t n, float fill) {
   float v[16];
