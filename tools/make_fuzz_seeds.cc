@@ -10,6 +10,7 @@
 #include "foundry/classify/text_classifier.h"
 #include "foundry/triage/triage_model.h"
 #include "guard/rails.h"
+#include "models/bert/bert.h"
 #include "models/llama/llama.h"
 #include "text/tokenizer.h"
 
@@ -67,6 +68,26 @@ int main(int argc, char** argv) {
   seed("gguf", "llama.gguf", model("llama", 8, ElementType::kF32, false, false));
   seed("gguf", "qwen2.gguf", model("qwen2", 32, ElementType::kQ4_0, true, false));
   seed("gguf", "gemma3.gguf", model("gemma3", 8, ElementType::kF16, false, true));
+  GgufWriter encoder;
+  encoder.set("general.architecture", GgufValue::text("bert"));
+  for (const auto& [key, value] : {std::pair{"bert.embedding_length", 4u}, {"bert.block_count", 1u}, {"bert.attention.head_count", 2u}, {"bert.feed_forward_length", 4u},
+                                   {"bert.context_length", 3u}, {"bert.pooling_type", 1u}})
+    encoder.set(key, GgufValue::u32(value));
+  encoder.set("tokenizer.ggml.model", GgufValue::text("bert"));
+  encoder.set("tokenizer.ggml.tokens", GgufValue::texts({"[UNK]", "[CLS]", "[SEP]", "\xe2\x96\x81" "a", "b"}));
+  const auto ones = [&](const std::string& name, const std::vector<int64_t>& shape) {
+    const int64_t count = shape.size() == 1 ? shape[0] : shape[0] * shape[1];
+    encoder.add(name, shape, ElementType::kF32, std::string(static_cast<size_t>(count) * sizeof(float), '\1'));
+  };
+  ones("token_embd.weight", {5, 4});
+  ones("position_embd.weight", {3, 4});
+  ones("token_embd_norm.weight", {4});
+  ones("token_embd_norm.bias", {4});
+  for (const BertPart& part : bert_parts({.width = 4, .hidden = 4})) {
+    ones(std::string("blk.0.") + part.gguf + ".weight", part.shape);
+    ones(std::string("blk.0.") + part.gguf + ".bias", {part.shape[0]});
+  }
+  seed("gguf", "bert.gguf", encoder.bytes());
   std::string parts;
   for (uint32_t i = 0; i < 2; ++i) {
     GgufWriter part;

@@ -71,7 +71,7 @@ void embed(const EmbedOptions& o) {
 void add_embed(CLI::App& app) {
   auto* command = app.add_subcommand("embed", "A vector for each line of a text: texts alike in meaning lie close");
   auto o = std::make_shared<EmbedOptions>();
-  command->add_option("MODEL", o->model, "a sentence encoder's folder, a language model, or a name")->required();
+  command->add_option("MODEL", o->model, "a sentence encoder's folder or .gguf file, a language model, or a name")->required();
   command->add_option("FILE", o->file, "a text file, one text a line; -: stdin")->required();
   command->add_option("--pooling", o->pooling, "how a text's rows become one; without it as the model says, else mean")->check(CLI::IsMember({"mean", "cls", "last"}));
   command->add_flag("--windows", o->windows, "JSON objects with embedding, and windows: in how many parts a long text was read");

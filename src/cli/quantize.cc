@@ -91,7 +91,8 @@ void quantize(const QuantizeOptions& o) {
   Progress progress("quantize", file->tensors().size());
   for (const GgufTensor& t : file->tensors()) {
     before += t.bytes;
-    const bool matrix = t.shape.size() > 1;
+    // An encoder's positions and types are added, never multiplied, and small: other programs expect them as they are.
+    const bool matrix = t.shape.size() > 1 && t.name != "position_embd.weight" && t.name != "token_types.weight";
     const ElementType wanted = matrix ? plan.of(t.name, layers, tied) : t.type, to = fitting(wanted, t.shape.back());
     if (matrix && to != wanted) kept.push_back(t.name);
     if (to == t.type) {

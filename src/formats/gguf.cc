@@ -130,6 +130,8 @@ void put_number(std::string& out, GgufType type, double v) {
   put<double>(out, v);
 }
 
+bool is_gguf(std::span<const std::byte> bytes) { return bytes.size() >= 4 && std::memcmp(bytes.data(), "GGUF", 4) == 0; }
+
 constexpr int64_t kMostParts = 1000;
 constexpr int64_t kAlignment = 32;  // without the key general.alignment
 
@@ -190,10 +192,23 @@ std::shared_ptr<const Gguf> Gguf::parse(std::span<const std::byte> bytes, std::s
   return gguf;
 }
 
+std::string Gguf::architecture(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  if (!is_gguf(file.bytes())) return "";
+  const std::string name = path.string();
+  GgufReader in(file.bytes(), name);
+  in.get<uint32_t>(), in.get<uint32_t>(), in.get<uint64_t>();  // the mark, the version, how many tensors
+  for (uint64_t left = in.get<uint64_t>(); left > 0; --left) {
+    const std::string key = in.string();
+    GgufValue value = in.value();
+    if (auto* text = std::get_if<std::string>(&value.value); text && key == "general.architecture") return std::move(*text);
+  }
+  return "";
+}
+
 void Gguf::read(std::span<const std::byte> bytes) {
   GgufReader in(bytes, name_);
-  if (bytes.size() < 4 || std::memcmp(bytes.data(), "GGUF", 4) != 0)
-    bad_input("not a GGUF file: it does not begin with \"GGUF\"", name_, "give a model file ending in .gguf");
+  if (!is_gguf(bytes)) bad_input("not a GGUF file: it does not begin with \"GGUF\"", name_, "give a model file ending in .gguf");
   in.get<uint32_t>();
   uint32_t version = in.get<uint32_t>();
   if (version != 2 && version != 3)

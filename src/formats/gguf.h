@@ -47,6 +47,8 @@ struct GgufTensor {
 class Gguf {
  public:
   static std::shared_ptr<const Gguf> open(const std::filesystem::path& path);  // owns the mapping
+  // general.architecture, which most writers put first: nothing behind it is read. Empty where the file is no GGUF or does not say it.
+  static std::string architecture(const std::filesystem::path& path);
   // owner keeps the bytes alive; name appears in errors.
   static std::shared_ptr<const Gguf> parse(std::span<const std::byte> bytes, std::string name, std::shared_ptr<const void> owner = {});
 

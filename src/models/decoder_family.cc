@@ -34,7 +34,7 @@ const DecoderFamily& family_of(const Gguf& file) {
     if (family->gguf == architecture && family != &kMistralFamily) return *family;  // a Mistral says "llama" in GGUF
     if (family != &kMistralFamily) known += (known.empty() ? "" : ", ") + std::string(family->gguf);
   }
-  bad_input("the architecture is \"" + architecture + "\"; known are " + known, file.name(), "use a model of one of these families");
+  bad_input("the architecture is \"" + architecture + "\"; those that generate text are " + known, file.name(), "use a model of one of these families; an encoder (bert) is read by ingot embed");
 }
 
 const DecoderFamily& family_of(const HfConfig& file) {

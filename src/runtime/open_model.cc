@@ -55,6 +55,10 @@ std::shared_ptr<const Llama> open_draft_model(const std::string& name, const Tok
   return draft.model;
 }
 
+bool is_sentence_encoder(const fs::path& path) {
+  return is_folder_model(path) ? is_bert(HfConfig::open(path / "config.json")) : Gguf::architecture(path) == kBertArchitecture;
+}
+
 void arrange_weights(Llama& model) {
   auto weights = model.weights();
   std::erase_if(weights, [&](const Weight* w) { return !model.config().tied && w->name == "token_embd.weight"; });  // only looked up
@@ -65,26 +69,35 @@ namespace {
 
 std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> type, const std::string& name, std::optional<Pooling> pooling) {
   const fs::path path = find_model(name);
+  if (!is_sentence_encoder(path)) {
+    const LanguageModel language = open_model(name);
+    return make_llama_encoder(language.model, language.tokenizer, language.model->fingerprint(), pooling ? *pooling : pooling_of(language));
+  }
   SentenceSettings settings;
+  std::shared_ptr<Bert> bert;
+  std::shared_ptr<const Tokenizer> tokenizer;
   if (fs::is_directory(path)) {
     settings = read_sentence_settings(path);
-    if (pooling) settings.pooling = *pooling;
-    const HfConfig config = HfConfig::open(path / "config.json");
-    if (is_bert(config)) {
-      auto files = Safetensors::open(path);
-      auto bert = Bert::load(config, files);
-      if (type) bert->quantise(*type);
-      if (interleave(bert->matrices(), default_team())) files->release_pages();
-      return make_sentence_encoder(std::move(bert), Tokenizer::from_folder(path), settings);
-    }
+    bert = Bert::load(HfConfig::open(path / "config.json"), Safetensors::open(path));
+    tokenizer = Tokenizer::from_folder(path);
+  } else {
+    const auto file = Gguf::open(path);
+    settings = read_sentence_settings(*file);
+    bert = Bert::load(file);
+    tokenizer = Tokenizer::from_gguf(*file);
   }
-  auto language = open_model(name);
-  return make_llama_encoder(language.model, language.tokenizer, language.model->fingerprint(), pooling.value_or(settings.pooling));
+  if (pooling) settings.pooling = *pooling;
+  if (type) bert->quantise(*type);
+  if (interleave(bert->matrices(), default_team())) bert->release_pages();
+  return make_sentence_encoder(std::move(bert), std::move(tokenizer), settings);
 }
 
 }  // namespace
 
-Pooling pooling_of(const fs::path& path) { return fs::is_directory(path) ? read_sentence_settings(path).pooling : Pooling::kMean; }
+Pooling pooling_of(const LanguageModel& model) {
+  if (fs::is_directory(model.path)) return read_sentence_settings(model.path).pooling;
+  return model.model->file() ? read_sentence_settings(*model.model->file()).pooling : Pooling::kMean;
+}
 
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling) { return open_encoder_in({}, name, pooling); }
 std::shared_ptr<const TextEncoder> open_rail_encoder(const std::string& name) { return open_encoder_in(ElementType::kQ8_0, name, {}); }

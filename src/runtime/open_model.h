@@ -33,9 +33,11 @@ std::shared_ptr<const Llama> open_draft_model(const std::string& name, const Tok
 // What open_model does to a model's weights (ops/interleave.h), for those that were loaded otherwise.
 void arrange_weights(Llama& model);
 
-// How a language model's states become one vector: as its folder says, else their mean.
-Pooling pooling_of(const std::filesystem::path& path);
-// A sentence encoder's folder, or any language model read as one. Without a pooling: as the folder says, else the mean.
+// How a language model's states become one vector: as its folder or file says, else their mean.
+Pooling pooling_of(const LanguageModel& model);
+// Whether what lies there (a folder or a file) is an encoder, which cannot generate.
+bool is_sentence_encoder(const std::filesystem::path& path);
+// A sentence encoder's folder or GGUF, or any language model read as one. Without a pooling: as the model says, else the mean.
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling = {});
 // The same for a rail, which wants a verdict within milliseconds and no exact vector: a BERT's products in 8 bits.
 std::shared_ptr<const TextEncoder> open_rail_encoder(const std::string& name);

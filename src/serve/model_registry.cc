@@ -11,7 +11,6 @@
 #include "core/files.h"
 #include "core/sha256.h"
 #include "foundry/ai.h"
-#include "models/bert/bert.h"
 #include "models/llama/llama_encoder.h"
 #include "models/llama/lora.h"
 #include "runtime/constraint.h"
@@ -43,10 +42,6 @@ int64_t size_on_disk(const std::filesystem::path& path) {
   for (const auto& entry : std::filesystem::directory_iterator(path, ignored))
     if (entry.is_regular_file(ignored)) sum += static_cast<int64_t>(entry.file_size(ignored));
   return sum;
-}
-
-bool is_sentence_encoder(const std::filesystem::path& path) {
-  return std::filesystem::is_regular_file(path / "config.json") && is_bert(HfConfig::open(path / "config.json"));
 }
 
 int64_t modified(const std::filesystem::path& path) {
@@ -269,7 +264,7 @@ std::shared_ptr<const ModelRegistry::Language> ModelRegistry::open_language(cons
   auto made = std::make_shared<Language>();
   LanguageModel language = open(*made);
   made->tokenizer = language.tokenizer;
-  made->encoder = make_llama_encoder(language.model, language.tokenizer, hash, pooling_of(language.path));
+  made->encoder = make_llama_encoder(language.model, language.tokenizer, hash, pooling_of(language));
   made->advice = language.advice;
   const auto parse = [&](const std::string& source, const char* what) -> std::shared_ptr<const ChatTemplate> {
     if (source.empty()) return nullptr;
@@ -327,7 +322,7 @@ std::shared_ptr<const ServedModel> ModelRegistry::load(const Entry& entry, const
   if (!ai && entry.kind == "encoder") {
     model->hash = fingerprint(entry.path);
     model->encoder = open_encoder(entry.opened_as);
-    model->tokenizer = Tokenizer::from_json(read_file(entry.path / "tokenizer.json"), (entry.path / "tokenizer.json").string());
+    model->tokenizer = Tokenizer::open(entry.path);
     return model;
   }
   std::shared_ptr<const Language> language;

@@ -12,9 +12,11 @@ struct NamedCut {
   PreTokenizer kind;
 };
 
+constexpr const char* kRobertaCut = "roberta-bpe";
+
 // The first name of a kind is the one written.
 constexpr NamedCut kNames[] = {
-    {"gpt-2", PreTokenizer::kGpt2}, {"default", PreTokenizer::kGpt2}, {"smollm", PreTokenizer::kSmolLm}, {"starcoder", PreTokenizer::kSmolLm},
+    {"gpt-2", PreTokenizer::kGpt2}, {"default", PreTokenizer::kGpt2}, {kRobertaCut, PreTokenizer::kGpt2}, {"smollm", PreTokenizer::kSmolLm}, {"starcoder", PreTokenizer::kSmolLm},
     {"llama-bpe", PreTokenizer::kLlama3}, {"llama3", PreTokenizer::kLlama3}, {"llama-v3", PreTokenizer::kLlama3}, {"smaug-bpe", PreTokenizer::kLlama3},
     {"qwen2", PreTokenizer::kQwen2}, {"deepseek-r1-qwen", PreTokenizer::kQwen2}, {"tekken", PreTokenizer::kTekken},
     {"gpt-4o", PreTokenizer::kO200k}, {"qwen35", PreTokenizer::kQwen35}};
@@ -81,6 +83,7 @@ void read_byte_bpe(const Gguf& gguf, TokenizerParts& p) {
   p.bpe.whole_first = known->kind == PreTokenizer::kLlama3 || known->kind == PreTokenizer::kTekken;
   if (known->kind == PreTokenizer::kQwen2 || known->kind == PreTokenizer::kQwen35) p.normalize = {unicode_step(UnicodeForm::kNfc)};
   p.add_bos = known->kind == PreTokenizer::kLlama3 || known->kind == PreTokenizer::kTekken;
+  if (pre == kRobertaCut) p.add_bos = p.add_eos = true;
 }
 
 std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
@@ -128,7 +131,8 @@ void read_word_piece(const Gguf& gguf, TokenizerParts& p) {
   }
   p.vocab.index();
   p.unknown = id_of(gguf, "tokenizer.ggml.unknown_token_id", p.vocab.find("[UNK]"), p.vocab.size());
-  p.normalize = {bert_step({})};
+  const bool lower = gguf.boolean("tokenizer.ggml.normalizer.lowercase", true);
+  p.normalize = {bert_step({.strip_accents = gguf.boolean("tokenizer.ggml.normalizer.strip_accents", lower), .lower = lower})};
   p.cuts = {{CutKind::kWhiteSpace}, {CutKind::kPunctuation}};
   p.decoding.words = p.decoding.clean_up = true;
 }
@@ -167,7 +171,8 @@ TokenizerParts parts_from_gguf(const Gguf& gguf) {
   p.eos = model == "bert" ? static_cast<int32_t>(eos) : id_of(gguf, "tokenizer.ggml.eos_token_id", eos, size);
   p.pad = id_of(gguf, "tokenizer.ggml.padding_token_id", -1, size);
   p.add_bos = gguf.boolean("tokenizer.ggml.add_bos_token", p.add_bos);
-  p.add_eos = gguf.boolean(model == "bert" ? "tokenizer.ggml.add_sep_token" : "tokenizer.ggml.add_eos_token", p.add_eos);
+  // [SEP] comes with [CLS]: what add_sep_token says in newer files is about pairs of texts.
+  p.add_eos = model == "bert" ? p.add_bos : gguf.boolean("tokenizer.ggml.add_eos_token", p.add_eos);
   for (int32_t id : {p.eos, id_of(gguf, "tokenizer.ggml.eot_token_id", -1, size), id_of(gguf, "tokenizer.ggml.eom_token_id", -1, size)})
     if (id >= 0 && std::find(p.ends.begin(), p.ends.end(), id) == p.ends.end()) p.ends.push_back(id);
   p.chat_template = gguf.text("tokenizer.chat_template", "");
@@ -219,7 +224,12 @@ void Tokenizer::to_gguf(GgufWriter& writer) const {
     if (known == std::end(kNames)) refuse_tokenizer("GGUF has no name for this tokenizer's way to cut text", p.name);
     writer.set("tokenizer.ggml.pre", GgufValue::text(known->name));
     writer.set("tokenizer.ggml.merges", GgufValue::texts(std::move(merges)));
-  } else if (!words) {
+  } else if (words) {
+    std::string probe = "A\xc3\xa9";
+    for (const NormalizeStep& step : p.normalize) step(probe, true);
+    writer.set("tokenizer.ggml.normalizer.lowercase", GgufValue::boolean(probe.starts_with('a')));
+    writer.set("tokenizer.ggml.normalizer.strip_accents", GgufValue::boolean(probe.ends_with('e')));
+  } else {
     writer.set("tokenizer.ggml.scores", {GgufType::kArray, GgufType::kF32, std::move(scores)});
     bool prefix = p.dummy_prefix;
     for (const CutStep& step : p.cuts) prefix = prefix || step.prefix != Prefix::kNever;

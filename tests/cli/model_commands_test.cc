@@ -109,6 +109,47 @@ TEST_F(ModelCommands, EmbedPrintsAVectorALine) {
   EXPECT_GT(json_of("embed ingot-base " + path("long.txt") + " --windows")["windows"].get<int>(), 1);
 }
 
+// From a file as llama.cpp's converter writes it, and from a folder.
+TEST_F(ModelCommands, AnEncoderIsQuantizedAndEmbeds) {
+  const std::string encoder = "tests/models/data/bert.gguf";
+  write("words.txt", "the cafe menu is on the table\nunbelievable tables\nread on");
+  const auto vectors = [&](const std::string& model) {
+    std::vector<std::vector<double>> out;
+    for (const std::string& row : lines(shell(kIngot + " embed " + model + " " + path("words.txt") + " --json 2>/dev/null").out)) out.push_back(json::parse(row).get<std::vector<double>>());
+    return out;
+  };
+  const auto expected = vectors(encoder);
+  ASSERT_EQ(expected.size(), 3u);
+  ASSERT_EQ(shell(kIngot + " quantize " + encoder + " " + path("encoder.gguf") + " Q8_0 2>/dev/null").code, 0);
+  const auto file = Gguf::open(path("encoder.gguf"));
+  EXPECT_EQ(file->find("token_embd.weight")->type, ElementType::kQ8_0);
+  EXPECT_EQ(file->find("blk.0.attn_q.weight")->type, ElementType::kQ8_0);
+  for (const char* name : {"position_embd.weight", "token_types.weight"}) EXPECT_EQ(file->find(name)->type, ElementType::kF32) << name;
+  const auto found = vectors(path("encoder.gguf"));
+  ASSERT_EQ(found.size(), 3u);
+  for (size_t t = 0; t < 3; ++t) {
+    double cosine = 0;
+    for (size_t i = 0; i < expected[t].size(); ++i) cosine += expected[t][i] * found[t].at(i);
+    EXPECT_GT(cosine, 0.999) << t;
+    EXPECT_LT(cosine, 1 - 1e-9) << t;  // it was quantised
+  }
+  const Ran generate = shell(kIngot + " generate " + encoder + " -p the -n 2");
+  EXPECT_EQ(generate.code, 3);
+  EXPECT_THAT(generate.out, HasSubstr("ingot embed"));
+
+  const fs::path folder = path("encoder");
+  fs::copy("tests/models/data/families/bert", folder, fs::copy_options::recursive);
+  std::string vocab = R"("[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3)";
+  const char* const words[] = {"the", "cafe", "menu", "is", "on", "table", "##s", "read"};
+  for (int i = 4; i < 48; ++i) vocab += ",\"" + (i < 12 ? words[i - 4] : "w" + std::to_string(i)) + "\":" + std::to_string(i);
+  write("encoder/tokenizer.json", R"({"added_tokens":[{"id":2,"content":"[CLS]","special":true},{"id":3,"content":"[SEP]","special":true}],
+    "normalizer":{"type":"BertNormalizer","lowercase":true},"pre_tokenizer":{"type":"BertPreTokenizer"},"post_processor":{"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]},
+    "model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{)" + vocab + "}}}");
+  write("encoder/sentence_bert_config.json", R"({"max_seq_length": 5})");
+  ASSERT_EQ(shell(kIngot + " quantize " + folder.string() + " " + path("written.gguf") + " F32 2>/dev/null").code, 0);
+  EXPECT_EQ(vectors(path("written.gguf")), vectors(folder.string()));  // its window of 5 tokens, too
+}
+
 // Perplexity over that of the model, which is in Q8_0: as measured, and the most that is taken (the text has 1,020 scored tokens, so that
 // a coarser type now and then comes out ahead).
 TEST_F(ModelCommands, QuantizedModelsOpenAndPredictNearlyAsWell) {

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/progress.h"
 #include "formats/gguf.h"
+#include "models/bert/bert.h"
 #include "models/llama/llama.h"
 #include "text/tokenizer.h"
 
@@ -43,6 +44,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::array<RowPlace, 2> places{RowPlace{&page, 0}, {&page, 1}};
     const std::array<int32_t, 2> ids{0, static_cast<int32_t>(model->config().vocab - 1)};
     model->logits(c, model->cached(c, ids, places, cache));
+  } catch (const Error&) {
+  }
+  try {
+    const auto encoder = Bert::load(gguf);
+    GgufWriter writer;
+    encoder->write(writer, 8);
+    arena.release({});
+    const std::array<int32_t, 2> ids{0, static_cast<int32_t>(encoder->config().vocab - 1)};
+    const std::array<int32_t, 1> lengths{2};
+    encoder->hidden({team, arena}, ids, lengths);
   } catch (const Error&) {
   }
   return 0;

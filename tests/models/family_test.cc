@@ -131,6 +131,22 @@ TEST_P(Encoder, HiddenStatesAsTransformersAloneAndTogether) {
   EXPECT_EQ(std::memcmp(second.data, both.row(60), static_cast<size_t>(second.size()) * sizeof(float)), 0);
 }
 
+TEST_P(Encoder, TheSameBitsFromTheGgufThatWeWrite) {
+  const Golden golden(GetParam());
+  const auto model = Bert::load(HfConfig::open(kFolder / GetParam() / "config.json"), Safetensors::open(kFolder / GetParam()));
+  GgufWriter writer;
+  model->write(writer, 60);
+  const std::string bytes = writer.bytes();
+  const auto again = Bert::load(Gguf::parse(std::as_bytes(std::span(bytes)), "again"));
+  EXPECT_EQ(again->config().context(), 60);
+  ThreadTeam team(2);
+  Arena arena;
+  const Context c{team, arena};
+  const std::vector<int32_t> lengths{60, 30};
+  const Tensor expected = model->hidden(c, golden.ids, lengths), found = again->hidden(c, golden.ids, lengths);
+  EXPECT_EQ(std::memcmp(found.data, expected.data, static_cast<size_t>(expected.size()) * sizeof(float)), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Encoder, testing::Values("bert", "roberta", "camembert", "xlm_roberta"), [](const auto& info) { return std::string(info.param); });
 
 TEST(BrokenFolder, IsRefusedWithTheTensorOrTheKey) {

@@ -287,6 +287,20 @@ TEST(SentenceEncoder, IsServed) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(SentenceEncoder, IsServedFromAGguf) {
+  const std::string file = std::string(INGOT_TEST_DATA) + "/models/data/bert.gguf";
+  RunningService service({"bert=" + file});
+  ASSERT_NE(service.port(), 0);
+  const std::vector<std::string> texts{"the cafe menu", "unbelievable"};
+  const Json out = service.ask("/v1/embeddings", {{"model", "bert"}, {"input", texts}});
+  ASSERT_EQ(out["data"].size(), 2u);
+  EXPECT_EQ(out["usage"]["prompt_tokens"], 5 + 5);
+  const std::vector<float> expected = open_encoder(file)->encode(texts);
+  for (size_t t = 0; t < 2; ++t)
+    for (size_t i = 0; i < 32; ++i) EXPECT_FLOAT_EQ(out["data"][t]["embedding"][i].get<float>(), expected[t * 32 + i]);
+  service.ask("/v1/completions", {{"model", "bert"}, {"prompt", "x"}}, 400);
+}
+
 // Held to a schema, even a model that knows nothing of JSON answers in it; so a tool that must be called is called.
 TEST_F(OpenAiApi, AnswersHeldToAForm) {
   const Json schema = {{"type", "object"}, {"properties", {{"name", {{"type", "string"}, {"maxLength", 12}}}, {"severity", {{"enum", {"low", "high"}}}}}},

@@ -1,10 +1,12 @@
 #include "models/bert/bert.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/sha256.h"
 #include "kernels/dequantize.h"
+#include "models/gguf_weights.h"
 #include "ops/encoder_ops.h"
 #include "ops/ops.h"
 
@@ -39,34 +41,103 @@ std::shared_ptr<Bert> Bert::load(const HfConfig& file, std::shared_ptr<const Saf
   for (const char* name : {"bert.", "roberta."})
     if (weights->find(std::string(name) + "embeddings.word_embeddings.weight")) prefix = name;
   HfWeights w(std::move(weights));
-  auto vector = [&](const std::string& name, int64_t n) { return w.vector(prefix + name, n); };
-  auto matrix = [&](const std::string& name, int64_t rows, int64_t cols) { return w.matrix(prefix + name, rows, cols); };
-  model->words_ = matrix("embeddings.word_embeddings.weight", c.vocab, c.width);
-  model->positions_ = matrix("embeddings.position_embeddings.weight", c.positions, c.width);
-  model->types_ = matrix("embeddings.token_type_embeddings.weight", c.types, c.width);
-  model->norm_ = vector("embeddings.LayerNorm.weight", c.width);
-  model->norm_bias_ = vector("embeddings.LayerNorm.bias", c.width);
-  for (int64_t i = 0; i < c.layers; ++i) {
-    BertLayer& l = model->layers_.emplace_back();
-    const std::string at = "encoder.layer." + std::to_string(i) + ".";
-    auto dense = [&](const char* name, int64_t out, int64_t in, Weight& weight, Weight& bias) {
-      weight = matrix(at + name + ".weight", out, in);
-      bias = vector(at + name + ".bias", out);
-    };
-    dense("attention.self.query", c.width, c.width, l.query, l.query_bias);
-    dense("attention.self.key", c.width, c.width, l.key, l.key_bias);
-    dense("attention.self.value", c.width, c.width, l.value, l.value_bias);
-    dense("attention.output.dense", c.width, c.width, l.output, l.output_bias);
-    dense("intermediate.dense", c.hidden, c.width, l.up, l.up_bias);
-    dense("output.dense", c.width, c.hidden, l.down, l.down_bias);
-    l.attention_norm = vector(at + "attention.output.LayerNorm.weight", c.width);
-    l.attention_norm_bias = vector(at + "attention.output.LayerNorm.bias", c.width);
-    l.norm = vector(at + "output.LayerNorm.weight", c.width);
-    l.norm_bias = vector(at + "output.LayerNorm.bias", c.width);
-  }
+  model->fill([&](const std::string&, const std::string& folder, const std::vector<int64_t>& shape) {
+    return shape.size() == 1 ? w.vector(prefix + folder, shape[0]) : w.matrix(prefix + folder, shape[0], shape[1]);
+  });
   model->files_ = w.files();
   model->owned_ = std::move(w).owned();
   return model;
+}
+
+std::shared_ptr<Bert> Bert::load(std::shared_ptr<const Gguf> file) {
+  const Gguf& f = *file;
+  auto model = std::make_shared<Bert>();
+  BertConfig& c = model->config_;
+  if (f.text("general.architecture") != kBertArchitecture)
+    bad_input("the architecture is \"" + f.text("general.architecture") + "\", expected bert", f.name(), "use a BERT, RoBERTa or DistilBERT encoder");
+  if (f.boolean("bert.attention.causal", false)) bad_input("attention is causal, expected to see the whole text", f.name(), "use an encoder");
+  const GgufTensor *words = f.find("token_embd.weight"), *types = f.find("token_types.weight");
+  c.width = gguf_count(f, "bert.embedding_length", 1 << 16);
+  c.layers = gguf_count(f, "bert.block_count", 1024);
+  c.heads = gguf_count(f, "bert.attention.head_count", 1024);
+  c.hidden = gguf_count(f, "bert.feed_forward_length", 1 << 20);
+  c.positions = gguf_count(f, "bert.context_length", 1 << 24);
+  c.epsilon = static_cast<float>(f.number("bert.attention.layer_norm_epsilon", 1e-12));
+  c.vocab = words ? words->shape[0] : 0;
+  c.types = types ? types->shape[0] : 0;
+  if (c.width % c.heads)
+    bad_input("the width " + std::to_string(c.width) + " is no multiple of the " + std::to_string(c.heads) + " heads", f.name(), "the model file is damaged; fetch it again");
+  model->fill([&](const std::string& gguf, const std::string&, const std::vector<int64_t>& shape) { return gguf_weight(f, gguf, shape); });
+  model->gguf_ = std::move(file);
+  return model;
+}
+
+std::vector<BertPart> bert_parts(const BertConfig& c) {
+  return {{&BertLayer::query, &BertLayer::query_bias, "attn_q", "attention.self.query", {c.width, c.width}},
+          {&BertLayer::key, &BertLayer::key_bias, "attn_k", "attention.self.key", {c.width, c.width}},
+          {&BertLayer::value, &BertLayer::value_bias, "attn_v", "attention.self.value", {c.width, c.width}},
+          {&BertLayer::output, &BertLayer::output_bias, "attn_output", "attention.output.dense", {c.width, c.width}},
+          {&BertLayer::attention_norm, &BertLayer::attention_norm_bias, "attn_output_norm", "attention.output.LayerNorm", {c.width}},
+          {&BertLayer::up, &BertLayer::up_bias, "ffn_up", "intermediate.dense", {c.hidden, c.width}},
+          {&BertLayer::down, &BertLayer::down_bias, "ffn_down", "output.dense", {c.width, c.hidden}},
+          {&BertLayer::norm, &BertLayer::norm_bias, "layer_output_norm", "output.LayerNorm", {c.width}}};
+}
+
+void Bert::fill(const Take& take) {
+  const BertConfig& c = config_;
+  words_ = take("token_embd.weight", "embeddings.word_embeddings.weight", {c.vocab, c.width});
+  positions_ = take("position_embd.weight", "embeddings.position_embeddings.weight", {c.positions, c.width});
+  if (c.types) types_ = take("token_types.weight", "embeddings.token_type_embeddings.weight", {c.types, c.width});
+  norm_ = take("token_embd_norm.weight", "embeddings.LayerNorm.weight", {c.width});
+  norm_bias_ = take("token_embd_norm.bias", "embeddings.LayerNorm.bias", {c.width});
+  const auto parts = bert_parts(c);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    BertLayer& layer = layers_.emplace_back();
+    const std::string gguf = "blk." + std::to_string(i) + ".", folder = "encoder.layer." + std::to_string(i) + ".";
+    for (const BertPart& part : parts) {
+      layer.*part.weight = take(gguf + part.gguf + ".weight", folder + part.folder + ".weight", part.shape);
+      layer.*part.bias = take(gguf + part.gguf + ".bias", folder + part.folder + ".bias", {part.shape[0]});
+    }
+  }
+}
+
+void Bert::write(GgufWriter& out, int64_t context) const {
+  const BertConfig& c = config_;
+  context = std::min(context, c.context());
+  out.set("general.architecture", GgufValue::text(std::string(kBertArchitecture)));
+  auto number = [&](const char* key, int64_t value) { out.set(key, GgufValue::u32(static_cast<uint32_t>(value))); };
+  number("bert.embedding_length", c.width);
+  number("bert.block_count", c.layers);
+  number("bert.attention.head_count", c.heads);
+  number("bert.feed_forward_length", c.hidden);
+  number("bert.context_length", context);
+  number("tokenizer.ggml.token_type_count", std::max<int64_t>(c.types, 1));
+  out.set("bert.attention.layer_norm_epsilon", GgufValue::f32(c.epsilon));
+  out.set("bert.attention.causal", GgufValue::boolean(false));
+  const auto matrix = [&](const std::string& name, const Weight& w, int64_t from, int64_t rows) {
+    out.add(name, {rows, w.cols}, w.type, static_cast<const std::byte*>(w.data) + from * row_bytes(w.type, w.cols));
+  };
+  const auto vector = [&](const std::string& name, const Weight& w) { out.add(name, {w.cols}, w.type, w.data); };
+  matrix("token_embd.weight", words_, 0, c.vocab);
+  matrix("position_embd.weight", positions_, c.first_position, context);
+  if (types_) matrix("token_types.weight", types_, 0, c.types);
+  vector("token_embd_norm.weight", norm_);
+  vector("token_embd_norm.bias", norm_bias_);
+  const auto parts = bert_parts(c);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    const BertLayer& layer = layers_[static_cast<size_t>(i)];
+    for (const BertPart& part : parts) {
+      const std::string name = "blk." + std::to_string(i) + "." + part.gguf;
+      if (part.shape.size() == 1) vector(name + ".weight", layer.*part.weight);
+      else matrix(name + ".weight", layer.*part.weight, 0, part.shape[0]);
+      vector(name + ".bias", layer.*part.bias);
+    }
+  }
+}
+
+void Bert::release_pages() const {
+  if (files_) files_->release_pages();
+  if (gguf_) gguf_->release_pages();
 }
 
 std::vector<Weight*> Bert::matrices() {
@@ -94,7 +165,10 @@ void Bert::quantise(ElementType type) {
 
 std::string Bert::fingerprint() const {
   std::string all = stored_;
-  for (const SafetensorsTensor& t : files_->tensors()) all += t.name + hex(sha256({t.data, static_cast<size_t>(t.bytes)}));
+  if (gguf_)
+    for (const GgufTensor& t : gguf_->tensors()) all += t.name + hex(sha256({t.data, static_cast<size_t>(t.bytes)}));
+  else
+    for (const SafetensorsTensor& t : files_->tensors()) all += t.name + hex(sha256({t.data, static_cast<size_t>(t.bytes)}));
   return hex(sha256(std::string_view(all)));
 }
 
@@ -112,7 +186,9 @@ Tensor Bert::hidden(const Context& c, std::span<const int32_t> ids, std::span<co
                 "use the tokenizer that came with this model");
   const int64_t head_size = config_.width / config_.heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_size)), eps = config_.epsilon;
-  Tensor x = add(c, add(c, embed(c, words_, ids), embed(c, types_, types)), embed(c, positions_, positions));
+  Tensor x = embed(c, words_, ids);
+  if (types_) x = add(c, x, embed(c, types_, types));
+  x = add(c, x, embed(c, positions_, positions));
   x = layer_norm(c, x, norm_, norm_bias_, eps);
   for (const BertLayer& l : layers_) {
     auto [q, k, v] = linears(c, x, {{l.query, l.query_bias}, {l.key, l.key_bias}, {l.value, l.value_bias}});

@@ -120,7 +120,26 @@ Pooling read_pooling(const HfConfig& config) {
   return chosen.empty() ? Pooling::kMean : chosen[0];
 }
 
+constexpr int64_t kGgufMean = 1, kGgufCls = 2, kGgufLast = 3, kGgufRank = 4;  // 0: none
+
 }  // namespace
+
+SentenceSettings read_sentence_settings(const Gguf& file) {
+  const std::string key = file.text("general.architecture", "") + ".pooling_type";
+  switch (const int64_t type = file.integer(key, kGgufMean)) {
+    case 0:
+    case kGgufMean: return {Pooling::kMean, 0};
+    case kGgufCls: return {Pooling::kCls, 0};
+    case kGgufLast: return {Pooling::kLast, 0};
+    case kGgufRank: bad_input("the model scores pairs of texts (" + key + " is 4), it gives no vectors", file.name(), "use an embedding model");
+    default: bad_input(key + " is " + std::to_string(type) + ", expected 0 (none), 1 (mean), 2 (cls) or 3 (last)", file.name(), "use an embedding model");
+  }
+}
+
+void write_pooling(GgufWriter& out, Pooling pooling) {
+  const int64_t type = pooling == Pooling::kMean ? kGgufMean : pooling == Pooling::kCls ? kGgufCls : kGgufLast;
+  out.set(std::string(kBertArchitecture) + ".pooling_type", GgufValue::u32(static_cast<uint32_t>(type)));
+}
 
 SentenceSettings read_sentence_settings(const std::filesystem::path& folder) {
   namespace fs = std::filesystem;

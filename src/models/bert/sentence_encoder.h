@@ -20,6 +20,9 @@ struct SentenceSettings {
 // modules.json, the pooling's config.json and sentence_bert_config.json, each if it is there. Throws Error (input) for a module
 // that would change the vectors in a way not known here.
 SentenceSettings read_sentence_settings(const std::filesystem::path& folder);
+// The pooling that a GGUF names (ARCHITECTURE.pooling_type); its window is all that the model holds.
+SentenceSettings read_sentence_settings(const Gguf& file);
+void write_pooling(GgufWriter& out, Pooling pooling);
 
 std::shared_ptr<const TextEncoder> make_sentence_encoder(std::shared_ptr<const Bert> model, std::shared_ptr<const Tokenizer> tokenizer,
                                                          SentenceSettings settings);

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "formats/safetensors.h"
 #include "models/decoder_family.h"
+#include "models/gguf_weights.h"
 #include "models/hf_weights.h"
 #include "models/llama/llama.h"
 
@@ -36,20 +37,9 @@ namespace {
 
 const char kDamaged[] = "the model file is damaged; fetch it again";
 
+// A tensor with one row has one dimension.
 Weight take(const Gguf& file, const std::string& name, int64_t rows, int64_t cols, bool required) {
-  const GgufTensor* found = file.find(name);
-  if (!found && !required) return {};
-  std::vector<int64_t> shape = rows == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols};
-  const GgufTensor& t = file.tensor(name, shape);
-  if (rows == 1 && t.type != ElementType::kF32)
-    bad_input("a vector is stored as " + std::string(element_name(t.type)) + ", F32 is expected", file.name() + ": " + name, "convert the model again");
-  return {name, t.type, rows, cols, t.data, nullptr};
-}
-
-int64_t positive(const Gguf& file, const std::string& key, int64_t value, int64_t most) {
-  if (value < 1 || value > most)
-    bad_input(key + " is " + std::to_string(value) + ", expected 1 to " + std::to_string(most), file.name(), kDamaged);
-  return value;
+  return gguf_weight(file, name, rows == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols}, required);
 }
 
 // What every family's config must satisfy, whichever file it came from.
@@ -68,19 +58,19 @@ LlamaConfig read_config(const Gguf& f) {
   if (f.integer(c.architecture + ".expert_count", 0) > 0)
     bad_input("the model is a mixture of experts", f.name(), "only dense models are supported");
   auto key = [&](const char* name) { return c.architecture + "." + name; };
-  auto read = [&](const char* name, int64_t most) { return positive(f, key(name), f.integer(key(name)), most); };
+  auto read = [&](const char* name, int64_t most) { return gguf_count(f, key(name), most); };
   c.width = read("embedding_length", 1 << 16);
   c.layers = read("block_count", 1024);
   c.heads = read("attention.head_count", 1024);
-  c.groups = positive(f, key("attention.head_count_kv"), f.integer(key("attention.head_count_kv"), c.heads), c.heads);
+  c.groups = gguf_count(f, key("attention.head_count_kv"), c.heads, c.heads);
   c.hidden = read("feed_forward_length", 1 << 20);
   c.context = read("context_length", int64_t{1} << 30);
-  c.head_size = positive(f, key("attention.key_length"), f.integer(key("attention.key_length"), c.width / c.heads), 1024);
-  c.rope_dims = positive(f, key("rope.dimension_count"), f.integer(key("rope.dimension_count"), c.head_size), c.head_size);
+  c.head_size = gguf_count(f, key("attention.key_length"), 1024, c.width / c.heads);
+  c.rope_dims = gguf_count(f, key("rope.dimension_count"), c.head_size, c.head_size);
   c.epsilon = static_cast<float>(f.number(key("attention.layer_norm_rms_epsilon"), 1e-5));
   c.rope_base = static_cast<float>(f.number(key("rope.freq_base"), 10000));
   c.rope_scaling = RopeScaling::of(f, c.architecture, c.context);
-  if (int64_t window = f.integer(key("attention.sliding_window"), 0)) c.window = positive(f, key("attention.sliding_window"), window, 1 << 30);
+  if (f.integer(key("attention.sliding_window"), 0)) c.window = gguf_count(f, key("attention.sliding_window"), 1 << 30);
   family.read_gguf(f, c);
   c.rope_layout = c.gguf_pairs ? RopeLayout::kPairs : RopeLayout::kHalves;
   check(c, f.name());
