@@ -21,7 +21,7 @@ LanguageModel plain_model(const std::string& name) {
 }  // namespace
 
 ChatSession::ChatSession(const std::string& model, EngineOptions options, const std::string& draft_model) : language_(plain_model(model)) {
-  const std::string& source = language_.chat_template;
+  const std::string& source = language_.tokenizer->chat_template;
   if (source.empty()) bad_input("this model does not converse: it has no chat template", model, "fetch one that does: ingot pull smollm2-135m-instruct, then ingot chat smollm2-135m-instruct");
   template_ = std::make_unique<ChatTemplate>(source, model + ": chat template");
   if (!draft_model.empty()) options.draft_model = open_draft_model(draft_model, *language_.tokenizer);

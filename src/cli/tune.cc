@@ -34,7 +34,6 @@ void write_full(const Llama& model, const LanguageModel& base, const TuneOptions
   out.set("general.name", GgufValue::text(std::filesystem::path(o.out).stem().string()));
   model.write(out, type, type);
   base.tokenizer->to_gguf(out);
-  out.set("tokenizer.chat_template", GgufValue::text(base.chat_template));
   out.write(o.out);
 }
 
@@ -42,7 +41,7 @@ void tune(TuneOptions o) {
   if (!element_type_of_name(o.type)) throw Error(ErrorKind::usage, "\"" + o.type + "\" is no element type", "--type", "use F32, F16, BF16, Q8_0, ...");
   auto language = open_model(o.model);
   if (language.model->config().logit_cap > 0) bad_input("the model caps its logits, which training does not know", o.model, "choose another base");
-  const ChatPrompt prompt(language.tokenizer, language.chat_template);
+  const ChatPrompt prompt(language.tokenizer);
   ChatData data = read_chat(o.data, o.map, o.system);
   drop_repeated(data);
   const int64_t context = language.model->config().context;

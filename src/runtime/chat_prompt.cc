@@ -7,8 +7,7 @@
 namespace ingot {
 namespace {
 
-const std::string& source_of(const std::string& given, const Tokenizer& tokenizer) {
-  if (!given.empty()) return given;
+const std::string& source_of(const Tokenizer& tokenizer) {
   if (tokenizer.chat_template.empty())
     bad_input("the model has no chat template", "tokenizer", "it was not made for conversation; use an instruct model, such as smollm2-135m-instruct");
   return tokenizer.chat_template;
@@ -16,8 +15,7 @@ const std::string& source_of(const std::string& given, const Tokenizer& tokenize
 
 }  // namespace
 
-ChatPrompt::ChatPrompt(std::shared_ptr<const Tokenizer> tokenizer, const std::string& source)
-    : tokenizer_(std::move(tokenizer)), template_(source_of(source, *tokenizer_)) {}
+ChatPrompt::ChatPrompt(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)), template_(source_of(*tokenizer_)) {}
 
 std::string ChatPrompt::text(const std::vector<ChatMessage>& messages, bool generation) const {
   auto list = nlohmann::ordered_json::array();

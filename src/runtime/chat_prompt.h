@@ -20,8 +20,8 @@ struct ChatMessage {
 // Immutable once made; any thread may use it.
 class ChatPrompt {
  public:
-  // source: the template; empty: the tokenizer's own. Throws Error (input) when there is none, or one outside the subset.
-  explicit ChatPrompt(std::shared_ptr<const Tokenizer> tokenizer, const std::string& source = {});
+  // By the tokenizer's template. Throws Error (input) when there is none, or one outside the subset.
+  explicit ChatPrompt(std::shared_ptr<const Tokenizer> tokenizer);
 
   // The template's text. generation: with the beginning of an answer, for the model to go on from.
   std::string text(const std::vector<ChatMessage>& messages, bool generation) const;

@@ -42,8 +42,6 @@ LanguageModel open_model(const std::string& name) {
     out.advice = SamplingAdvice::of_gguf(*file);
   }
   arrange_weights(*out.model);
-  out.chat_template = out.tokenizer->chat_template;
-  out.ends = out.tokenizer->ends;
   return out;
 }
 

@@ -18,9 +18,7 @@ namespace ingot {
 struct LanguageModel {
   std::filesystem::path path;
   std::shared_ptr<Llama> model;
-  std::shared_ptr<const Tokenizer> tokenizer;
-  std::string chat_template;   // Jinja; empty: none
-  std::vector<int32_t> ends;   // tokens that end an answer
+  std::shared_ptr<const Tokenizer> tokenizer;  // with the chat template and the tokens that end an answer
   SamplingAdvice advice;
 };
 

@@ -276,8 +276,8 @@ std::shared_ptr<const ModelRegistry::Language> ModelRegistry::open_language(cons
       return nullptr;
     }
   };
-  if (language.chat_template.empty()) made->chat_fault = "the model has no chat template: it was not made for conversation";
-  made->chat = parse(language.chat_template, "chat template");
+  if (language.tokenizer->chat_template.empty()) made->chat_fault = "the model has no chat template: it was not made for conversation";
+  made->chat = parse(language.tokenizer->chat_template, "chat template");
   made->tool_chat = parse(language.tokenizer->tool_template, "chat template for tools");
   EngineOptions engine;
   engine.cache_bytes = options_.cache_bytes;
@@ -306,7 +306,6 @@ LanguageModel language_of(const SharedBase& base) {
   out.path = base.path;
   out.model = std::const_pointer_cast<Llama>(base.model);  // nobody trains it here
   out.tokenizer = base.tokenizer;
-  out.chat_template = base.tokenizer->chat_template;
   return out;
 }
 
