@@ -7,6 +7,7 @@
 
 #include "cli/bench_model.h"
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "core/huge_memory.h"
 #include "kernels/dequantize.h"
 #include "kernels/gemm.h"
@@ -109,7 +110,6 @@ void print(const nlohmann::json& report) {
 
 struct BenchOptions {
   ModelBench bench;
-  std::string kv = "f16";
   int threads = 0;
   bool json = false;
 };
@@ -150,13 +150,10 @@ void add_bench(CLI::App& app) {
   command->add_option("--batch", options->bench.batch, "Sequences decoded together, a list such as 1,16")->delimiter(',')->check(CLI::PositiveNumber);
   command->add_option("--adapter", options->bench.adapters, "A LoRA adapter (may be repeated): batches are timed through them too")->check(CLI::ExistingPath);
   command->add_option("--rounds", options->bench.rounds, "Times each figure is measured; the median is printed")->check(CLI::PositiveNumber);
-  command->add_option("--kv", options->kv, "What keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
+  add_cache_option(*command, options->bench.cache);
   command->add_option("--threads", options->threads, "Threads to use")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options->json, "Print one JSON object");
-  command->callback([options] {
-    options->bench.cache = cache_type_of_name(options->kv);
-    run(*options);
-  });
+  command->callback([options] { run(*options); });
 }
 
 }  // namespace ingot

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/chat_session.h"
+#include "cli/engine_options.h"
 #include "cli/sampling_options.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -18,7 +19,7 @@ namespace ingot {
 
 void add_chat(CLI::App& app) {
   struct Options {
-    std::string model, system, once, adapter, draft_model, kv = "f16";
+    std::string model, system, once, adapter, draft_model;
     Generation request;
     SamplingOptions sampling;
     EngineOptions engine;
@@ -34,12 +35,10 @@ void add_chat(CLI::App& app) {
   o->sampling.add_to(*command, o->request);
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   command->add_option("--context", o->engine.context, "tokens that a conversation may have; without it as many as 1 GiB of keys and values holds, or the model")->check(CLI::Range(64, 1 << 30));
-  command->add_option("--kv", o->kv, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
-  auto* draft = command->add_option("--draft", o->engine.draft, "tokens to guess ahead from the text so far; the answers stay the same")->check(CLI::Range(0, 64));
-  command->add_option("--draft-model", o->draft_model, "a smaller model with the same vocabulary, to guess instead")->needs(draft);
+  add_cache_option(*command, o->engine.cache);
+  add_draft_options(*command, o->engine.draft, o->draft_model);
   command->callback([o] {
     if (o->engine.context > 0) o->engine.cache_bytes = 0;
-    o->engine.cache = cache_type_of_name(o->kv);
     ChatSession talk(o->model, o->engine, o->draft_model);
     if (!o->adapter.empty()) o->request.adapter = LoraAdapter::open(o->adapter, talk.model());
     o->sampling.settle(talk.advice(), talk.tokenizer(), o->request);

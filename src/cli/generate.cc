@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "cli/sampling_options.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -19,9 +20,9 @@ namespace ingot {
 void add_generate(CLI::App& app) {
   auto* command = app.add_subcommand("generate", "Continue a text with a language model");
   struct Options {
-    std::string model, adapter, draft_model, prompt, prompt_file, cache = "f16", schema, grammar, regex;
+    std::string model, adapter, draft_model, prompt, prompt_file, schema, grammar, regex;
     std::vector<std::string> choices;
-    int64_t draft = 0;
+    EngineOptions engine;
     Generation request;
     SamplingOptions sampling;
     bool raw = false, json = false, no_special = false;
@@ -32,14 +33,13 @@ void add_generate(CLI::App& app) {
   command->add_option("-f,--file", o->prompt_file, "a file with the text to continue")->excludes(text);
   command->add_option("-n,--tokens", o->request.limit, "tokens to produce at most")->check(CLI::PositiveNumber);
   o->sampling.add_to(*command, o->request);
-  auto* draft = command->add_option("--draft", o->draft, "tokens to guess ahead from the text so far; the answer stays the same")->check(CLI::Range(0, 64));
-  command->add_option("--draft-model", o->draft_model, "a smaller model with the same vocabulary, to guess instead")->needs(draft);
+  add_draft_options(*command, o->engine.draft, o->draft_model);
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   auto* schema = command->add_option("--json-schema", o->schema, "a file with the JSON Schema that the answer satisfies")->check(CLI::ExistingFile);
   auto* grammar = command->add_option("--grammar", o->grammar, "a file with a grammar in llama.cpp's notation")->check(CLI::ExistingFile)->excludes(schema);
   auto* regex = command->add_option("--regex", o->regex, "the answer matches this as a whole")->excludes(schema)->excludes(grammar)->check([](const std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); });
   command->add_option("--choice", o->choices, "the answer is one of these (may be repeated)")->excludes(schema)->excludes(grammar)->excludes(regex);
-  command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
+  add_cache_option(*command, o->engine.cache, "--kv,--cache");
   command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(CLI::Range(0, 100));
   command->add_flag("--ignore-end", o->request.ignore_end, "go on after the model's end token");
   command->add_flag("--raw", o->raw, "print the continuation and nothing else");
@@ -58,14 +58,11 @@ void add_generate(CLI::App& app) {
     if (!o->regex.empty()) spec = {Kind::kRegex, o->regex, {}};
     if (!o->choices.empty()) spec = {Kind::kChoice, "", o->choices};
     if (spec) o->request.constraint = make_constraint(*spec, language.tokenizer);
-    EngineOptions options;
-    options.draft = o->draft;
-    if (!o->draft_model.empty()) options.draft_model = open_draft_model(o->draft_model, *language.tokenizer);
-    options.cache = cache_type_of_name(o->cache);
-    options.cache_bytes = 0;
-    options.context = static_cast<int64_t>(o->request.prompt.size()) + o->request.limit;
+    if (!o->draft_model.empty()) o->engine.draft_model = open_draft_model(o->draft_model, *language.tokenizer);
+    o->engine.cache_bytes = 0;
+    o->engine.context = static_cast<int64_t>(o->request.prompt.size()) + o->request.limit;
     o->request.cancel = interruption();
-    Engine engine(language.model, language.tokenizer, default_team(), options);
+    Engine engine(language.model, language.tokenizer, default_team(), o->engine);
     if (!o->json) {
       if (!o->raw) std::fwrite(prompt.data(), 1, prompt.size(), stdout);
       o->request.on_text = [](std::string_view text) {
@@ -82,7 +79,7 @@ void add_generate(CLI::App& app) {
       for (const auto& token : result.tokens) ids.push_back(token.id);
       nlohmann::json out = {{"text", result.text}, {"tokens", ids}, {"finish_reason", finish_name(result.reason)}, {"prompt_tokens", o->request.prompt.size()},
                             {"first_token_s", result.first_s}, {"tokens_per_s", rate}, {"cached", result.cached}};
-      if (o->draft > 0) out["drafted"] = result.drafted, out["accepted"] = result.accepted;
+      if (o->engine.draft > 0) out["drafted"] = result.drafted, out["accepted"] = result.accepted;
       if (o->request.constraint) out["constraint_s"] = result.constraint_s;
       if (o->request.top_logprobs >= 0)
         for (const auto& token : result.tokens) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -16,7 +17,8 @@ namespace ingot {
 void add_perplexity(CLI::App& app) {
   auto* command = app.add_subcommand("perplexity", "How well a language model predicts a text (llama.cpp's method)");
   struct Options {
-    std::string model, file, adapter, cache = "f16";
+    std::string model, file, adapter;
+    CacheType cache = CacheType::kF16;
     int64_t context = 512, chunks = 0;
     bool json = false;
   };
@@ -25,7 +27,7 @@ void add_perplexity(CLI::App& app) {
   command->add_option("FILE", o->file, "a text file")->required();
   command->add_option("--context", o->context, "tokens of a chunk; the second half of each is scored")->check(CLI::Range(8, 1 << 20));
   command->add_option("--chunks", o->chunks, "only the first N chunks; 0: all")->check(CLI::NonNegativeNumber);
-  command->add_option("--kv,--cache", o->cache, "what keys and values are stored as")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
+  add_cache_option(*command, o->cache, "--kv,--cache");
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   command->add_flag("--json", o->json, "one JSON object: perplexity, tokens");
   command->callback([o] {
@@ -42,7 +44,7 @@ void add_perplexity(CLI::App& app) {
     const auto adapter = o->adapter.empty() ? nullptr : LoraAdapter::open(o->adapter, model);
     Arena arena;
     Context c{default_team(), arena};
-    KvCache cache = model.make_cache(n, cache_type_of_name(o->cache));
+    KvCache cache = model.make_cache(n, o->cache);
     double nats = 0, square = 0;
     int64_t scored = 0;
     Progress progress("perplexity", static_cast<uint64_t>(chunks));

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "cli/own_archive.h"
 #include "core/data_folder.h"
 #include "core/error.h"
@@ -28,12 +29,12 @@ void allow_many_connections() {
 void add_serve(CLI::App& app) {
   struct Options {
     std::vector<std::string> models, hosts;
-    std::string host = "127.0.0.1", data, site, kv = "f16";
+    std::string host = "127.0.0.1", data, site;
     uint16_t port = 8080;
     double memory_gib = 0, cache_gib = 1;
-    int64_t context = 0, answer_tokens = 2048;
-    std::string otlp, draft_model;
-    int64_t draft = 0;
+    RegistryOptions registry;
+    int64_t answer_tokens = 2048;
+    std::string otlp;
     bool plaintext = false;
     size_t requests = 1024;
   };
@@ -47,10 +48,9 @@ void add_serve(CLI::App& app) {
   command->add_option("--data", options->data, "folder for feedback, promoted versions, keys and usage; without it none is kept, and keys are looked for where ingot key puts them")->envname("INGOT_DATA");
   command->add_option("--memory", options->memory_gib, "GiB for weights and caches of all models; 0: three quarters of the machine's")->check(CLI::NonNegativeNumber);
   command->add_option("--cache", options->cache_gib, "GiB of key/value cache for each language model")->check(CLI::PositiveNumber);
-  command->add_option("--kv", options->kv, "what keys and values are stored as: with q8 or q4 the same memory holds 1.9 or 3.2 times the conversation")->check(CLI::IsMember({"f32", "f16", "q8", "q4"}));
-  command->add_option("--context", options->context, "longest conversation in tokens; 0: as the model has it")->check(CLI::NonNegativeNumber);
-  auto* draft = command->add_option("--draft", options->draft, "tokens to guess ahead from the text so far; the answers stay the same")->check(CLI::Range(0, 64));
-  command->add_option("--draft-model", options->draft_model, "a smaller model that guesses instead, for the models with its vocabulary")->needs(draft);
+  add_cache_option(*command, options->registry.cache);
+  command->add_option("--context", options->registry.context, "longest conversation in tokens; 0: as the model has it")->check(CLI::NonNegativeNumber);
+  add_draft_options(*command, options->registry.draft, options->registry.draft_model);
   command->add_option("--answer-tokens", options->answer_tokens, "of an answer whose request names no limit")->check(CLI::PositiveNumber);
   command->add_option("--requests", options->requests, "worked on at once; one more is told to come back")->check(CLI::Range(1, 100000));
   command->add_flag("--plaintext", options->plaintext, "off loopback without a certificate: for a proxy in front that brings one");
@@ -64,13 +64,9 @@ void add_serve(CLI::App& app) {
     if (options->data.empty()) options->data = site.data.string();
     if (options->otlp.empty()) options->otlp = site.otlp;
     options->hosts.insert(options->hosts.end(), site.names.begin(), site.names.end());
-    RegistryOptions registry;
+    RegistryOptions& registry = options->registry;
     registry.memory_bytes = static_cast<int64_t>(options->memory_gib * (1 << 30));
     registry.cache_bytes = static_cast<int64_t>(options->cache_gib * (1 << 30));
-    registry.cache = cache_type_of_name(options->kv);
-    registry.context = options->context;
-    registry.draft = options->draft;
-    registry.draft_model = options->draft_model;
     registry.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
     auto models = std::make_unique<ModelRegistry>(registry);
     if (options->models.empty()) models->add(own_archive_or("").string());
