@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "models/llama/llama.h"
 #include "models/llama/lora.h"
-#include "models/model_gguf.h"
+#include "runtime/model_gguf.h"
 #include "runtime/open_model.h"
 
 namespace ingot {

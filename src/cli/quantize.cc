@@ -11,7 +11,7 @@
 #include "formats/gguf.h"
 #include "formats/importance.h"
 #include "kernels/dequantize.h"
-#include "models/model_gguf.h"
+#include "runtime/model_gguf.h"
 #include "runtime/open_model.h"
 
 namespace ingot {

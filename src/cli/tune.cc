@@ -34,6 +34,7 @@ void write_full(const Llama& model, const LanguageModel& base, const TuneOptions
   out.set("general.name", GgufValue::text(std::filesystem::path(o.out).stem().string()));
   model.write(out, type, type);
   base.tokenizer->to_gguf(out);
+  base.advice.write(out);
   out.write(o.out);
 }
 

@@ -9,6 +9,8 @@
 namespace ingot {
 namespace {
 
+constexpr const char* kGgufAdvice = "general.sampling.";
+
 // Out of its range a number is no advice; one that turns a setting off is.
 std::optional<double> within(double value, double least, double most) { return value >= least && value <= most ? std::optional(value) : std::nullopt; }
 
@@ -31,8 +33,19 @@ SamplingAdvice SamplingAdvice::of_folder(const std::filesystem::path& folder) {
 }
 
 SamplingAdvice SamplingAdvice::of_gguf(const Gguf& file) {
-  auto number = [&](const char* key) { return file.number(std::string("general.sampling.") + key, -1); };
+  auto number = [&](const char* key) { return file.number(std::string(kGgufAdvice) + key, -1); };
   return advice_of(number("temp"), number("top_p"), number("min_p"), number("penalty_repeat"), number("top_k"));
+}
+
+void SamplingAdvice::write(GgufWriter& out) const {
+  const auto set = [&](const char* key, const std::optional<double>& value) {
+    if (value) out.set(std::string(kGgufAdvice) + key, GgufValue::f32(static_cast<float>(*value)));
+  };
+  set("temp", temperature);
+  set("top_p", top_p);
+  set("min_p", min_p);
+  set("penalty_repeat", repetition);
+  if (top_k) out.set(std::string(kGgufAdvice) + "top_k", {GgufType::kI32, {}, int64_t{*top_k}});
 }
 
 void SamplingAdvice::apply(Sampling& to) const {

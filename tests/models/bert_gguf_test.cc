@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "models/bert/sentence_encoder.h"
-#include "models/model_gguf.h"
+#include "runtime/model_gguf.h"
 #include "runtime/open_model.h"
 
 namespace ingot {

@@ -17,7 +17,7 @@
 #include "kernels/target.h"
 #include "models/hf_config.h"
 #include "models/llama/llama.h"
-#include "models/model_gguf.h"
+#include "runtime/model_gguf.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
@@ -311,7 +311,9 @@ TEST_F(LoraTest, MergesIntoAHuggingFaceFolder) {
     fs::remove_all(folder);
     fs::copy(data_ + "families/" + name, folder);
     write_file(folder / "tokenizer.json", tokenizer->to_json());
+    write_file(folder / "generation_config.json", R"({"temperature": 0.25})");
     auto file = gguf_of_model(folder);
+    EXPECT_EQ(file->number("general.sampling.temp", 0), 0.25);
     EXPECT_EQ(Tokenizer::from_gguf(*file)->encode("the parser"), tokenizer->encode("the parser"));
     auto base = Llama::load(file);
     EXPECT_LE(difference(logits(*base, {nullptr}), logits(*reference, {nullptr})), 1e-5) << name;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "formats/gguf.h"
 #include "runtime/sampling_advice.h"
 
 namespace ingot {
@@ -105,6 +106,17 @@ TEST(SamplingAdvice, IsReadFromTheModelsFiles) {
   EXPECT_EQ(sampling.top_k, 20);
   EXPECT_EQ(sampling.repetition, 1.05);
   EXPECT_EQ(sampling.min_p, 0);
+  GgufWriter writer;  // what a folder advises is kept where it becomes a file
+  SamplingAdvice::of_folder(folder).write(writer);
+  const std::string bytes = writer.bytes();
+  const auto file = Gguf::parse(std::as_bytes(std::span(bytes)), "written");
+  EXPECT_FALSE(file->has("general.sampling.min_p"));
+  Sampling again;
+  SamplingAdvice::of_gguf(*file).apply(again);
+  EXPECT_NEAR(again.temperature, 0.6, 1e-7);
+  EXPECT_NEAR(again.top_p, 0.9, 1e-7);
+  EXPECT_EQ(again.top_k, 20);
+  EXPECT_NEAR(again.repetition, 1.05, 1e-7);
   std::ofstream(folder / "generation_config.json") << R"({"temperature": "hot"})";
   EXPECT_THROW(SamplingAdvice::of_folder(folder), Error);
   std::filesystem::remove_all(folder);

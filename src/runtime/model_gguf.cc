@@ -1,4 +1,4 @@
-#include "models/model_gguf.h"
+#include "runtime/model_gguf.h"
 
 #include <limits>
 
@@ -7,6 +7,7 @@
 #include "models/bert/sentence_encoder.h"
 #include "models/hf_config.h"
 #include "models/llama/llama.h"
+#include "runtime/sampling_advice.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
@@ -15,6 +16,7 @@ namespace {
 void write_language_model(GgufWriter& out, const std::filesystem::path& folder, const HfConfig& config, const Tokenizer& tokenizer) {
   const auto model = Llama::load(config, Safetensors::open(folder));
   model->write(out, model->layer(0).query.type, model->weights()[0]->type);
+  SamplingAdvice::of_folder(folder).write(out);
   if (!tokenizer.ends.empty()) out.set("tokenizer.ggml.eos_token_id", GgufValue::u32(static_cast<uint32_t>(tokenizer.ends[0])));
 }
 
