@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/engine_options.h"
 #include "core/huge_memory.h"
+#include "core/progress.h"
 #include "kernels/dequantize.h"
 #include "kernels/gemm.h"
 #include "kernels/machine_limits.h"
@@ -115,6 +116,7 @@ struct BenchOptions {
 };
 
 void run(const BenchOptions& options) {
+  end_on_interrupt();
   std::unique_ptr<ThreadTeam> own;
   if (options.threads > 0) own = std::make_unique<ThreadTeam>(options.threads);
   ThreadTeam& team = own ? *own : default_team();

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "core/progress.h"
 #include "models/llama/lora.h"
 #include "runtime/open_model.h"
 
@@ -77,10 +76,7 @@ class Runner {
 
   // A prompt of `length` in chunks, as the engine takes it; its last token's logits.
   void prefill(int64_t length, int64_t chunk) {
-    for (int64_t at = 0; at < length; at += chunk) {
-      stop_if_interrupted("bench");
-      pass(at, std::min(chunk, length - at), at + chunk >= length);
-    }
+    for (int64_t at = 0; at < length; at += chunk) pass(at, std::min(chunk, length - at), at + chunk >= length);
   }
   size_t arena_bytes() const { return arena_.capacity_bytes(); }
   int64_t position_bytes() const { return cache_.page_bytes() / 64; }
@@ -123,10 +119,7 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
     first.push_back(seconds_since(start));
     prefill.push_back(static_cast<double>(prompt) / first.back());
     start = Clock::now();
-    for (int64_t i = 0; i < decode; ++i) {
-      stop_if_interrupted("bench");
-      one.pass(prompt + i, 1);
-    }
+    for (int64_t i = 0; i < decode; ++i) one.pass(prompt + i, 1);
     rest.push_back(static_cast<double>(decode) / seconds_since(start));
   }
   // A token needs every weight once from memory (the table one row), and two operations a weight.
@@ -153,10 +146,7 @@ nlohmann::json bench_model(const ModelBench& bench, const MachineLimits& limits,
         if (with && adapters.empty()) continue;
         many.use(with ? adapters : decltype(adapters){});
         start = Clock::now();
-        for (int64_t i = 0; i < decode; ++i) {
-          stop_if_interrupted("bench");
-          many.pass(prompt + i, 1);
-        }
+        for (int64_t i = 0; i < decode; ++i) many.pass(prompt + i, 1);
         (with ? adapted : rates).push_back(static_cast<double>(decode * sequences) / seconds_since(start));
       }
     const double limit = std::min(limits.read_gb_s * 1e9 * sequences / (bytes + kv * sequences), prefill_limit);

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/own_archive.h"
+#include "core/progress.h"
 #include "foundry/ai.h"
 #include "foundry/sources/source.h"
 #include "text/utf8.h"
@@ -22,6 +23,7 @@ void add_classify(CLI::App& app) {
   command->add_option("file", options->file, "NAME.ingot; an executable AI is its own");
   command->add_flag("--json", options->json, "one JSON object a line of input");
   command->callback([options] {
+    end_on_interrupt();
     const auto ai = Ai::open(own_archive_or(options->file));
     for (std::string line; std::getline(std::cin, line);) {
       to_utf8(line);

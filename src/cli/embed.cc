@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
 #include "runtime/open_model.h"
@@ -41,6 +40,7 @@ void print_vector(const float* row, int width, int windows, const EmbedOptions& 
 }
 
 void embed(const EmbedOptions& o) {
+  end_on_interrupt();  // a pass over long texts takes minutes, standard input for ever
   std::optional<Pooling> pooling;
   if (o.pooling == "mean") pooling = Pooling::kMean;
   if (o.pooling == "cls") pooling = Pooling::kCls;
@@ -50,7 +50,7 @@ void embed(const EmbedOptions& o) {
   constexpr size_t kBatch = 64;
   size_t split = 0, all = 0;
   Progress progress("embed", texts.size());
-  for (size_t at = 0; at < texts.size() && !interrupted(); at += kBatch) {
+  for (size_t at = 0; at < texts.size(); at += kBatch) {
     const auto part = std::span(texts).subspan(at, std::min(kBatch, texts.size() - at));
     std::vector<int> windows;
     const auto rows = encoder->encode(part, &windows);
@@ -59,11 +59,11 @@ void embed(const EmbedOptions& o) {
       split += windows[i] > 1;
       all += static_cast<size_t>(windows[i]);
     }
+    std::fflush(stdout);  // whole lines, should the next pass be interrupted
     progress.advance(part.size());
   }
   progress.finish();
   if (split) std::fprintf(stderr, "%zu of %zu texts are longer than what is read at once; %zu windows were read in all, and pooled\n", split, texts.size(), all);
-  if (interrupted()) throw Error(ErrorKind::interrupted, "stopped", "embed", "run it again");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "core/random.h"
 #include "foundry/ai.h"
 #include "foundry/build.h"
@@ -43,6 +44,7 @@ void add_evaluate(CLI::App& app) {
   command->add_option("--shuffle-text", options->shuffle, "deal the texts to other records (a seed above 0): what comes from text must fall to chance");
   command->add_flag("--json", options->json, "print one JSON object");
   command->callback([options] {
+    end_on_interrupt();
     const auto ai = Ai::open(options->file);
     std::string map = options->map;
     if (ai->kind() == "chat") return evaluate_conversations(*ai, options->data, map, options->json);

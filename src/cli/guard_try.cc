@@ -9,6 +9,7 @@
 #include "cli/own_archive.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/progress.h"
 #include "foundry/ai.h"
 #include "guard/threshold_curve.h"
 
@@ -92,6 +93,7 @@ void add_guard_try(CLI::App& guard) {
     if (options->threshold && !(*options->threshold > 0 && *options->threshold < 1))
       throw Error(ErrorKind::usage, fmt::format("the threshold {} is outside its range", *options->threshold), "--threshold", "choose a number above 0 and below 1");
     if (options->on.empty() != options->off.empty()) throw Error(ErrorKind::usage, "a curve needs texts of both sorts", "--on, --off", "give both");
+    end_on_interrupt();
     const auto ai = Ai::open(own_archive_or(options->file));
     if (!options->on.empty()) return curve(ai->rails(), *options);
     if (!options->svg.empty()) throw Error(ErrorKind::usage, "there is no curve without texts on and off the subject", "--svg", "give --on and --off");

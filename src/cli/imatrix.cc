@@ -19,6 +19,7 @@ struct ImatrixOptions {
 };
 
 void compute(const ImatrixOptions& o) {
+  end_on_interrupt();
   auto language = open_model(o.model);
   const Llama& model = *language.model;
   MappedFile text(o.file);
@@ -39,7 +40,7 @@ void compute(const ImatrixOptions& o) {
   c.observe = &observe;
   KvCache cache = model.make_cache(n, CacheType::kF16);
   Progress progress("imatrix", static_cast<uint64_t>(chunks));
-  for (int64_t chunk = 0; chunk < chunks && !interrupted(); ++chunk) {
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     std::vector<int32_t> part(ids.begin() + chunk * n, ids.begin() + (chunk + 1) * n), pages;
     if (language.tokenizer->add_bos) part[0] = language.tokenizer->bos;
     for (int64_t i = 0; i < n; i += 64) pages.push_back(cache.take());
@@ -55,7 +56,6 @@ void compute(const ImatrixOptions& o) {
     progress.advance(1);
   }
   progress.finish();
-  if (interrupted()) throw Error(ErrorKind::interrupted, "stopped", "imatrix", "run it again");
   importance.write(o.out, o.file, chunks, n);
   std::printf("%s: %zu matrices over %ld tokens\n", o.out.c_str(), importance.size(), static_cast<long>(chunks * n));
 }

@@ -31,6 +31,7 @@ void add_perplexity(CLI::App& app) {
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   command->add_flag("--json", o->json, "one JSON object: perplexity, tokens");
   command->callback([o] {
+    end_on_interrupt();
     auto language = open_model(o->model);
     const Llama& model = *language.model;
     MappedFile file(o->file);
@@ -48,7 +49,7 @@ void add_perplexity(CLI::App& app) {
     double nats = 0, square = 0;
     int64_t scored = 0;
     Progress progress("perplexity", static_cast<uint64_t>(chunks));
-    for (int64_t chunk = 0; chunk < chunks && !interrupted(); ++chunk) {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       std::vector<int32_t> part(ids.begin() + chunk * n, ids.begin() + (chunk + 1) * n), pages;
       if (language.tokenizer->add_bos) part[0] = language.tokenizer->bos;
       for (int64_t i = 0; i < n; i += 64) pages.push_back(cache.take());
@@ -86,7 +87,6 @@ void add_perplexity(CLI::App& app) {
     double error = perplexity * std::sqrt(std::max(0.0, square / static_cast<double>(scored) - mean * mean) / static_cast<double>(scored));
     if (o->json) std::printf("%s\n", nlohmann::json{{"perplexity", perplexity}, {"error", error}, {"tokens", scored}, {"chunks", chunks}}.dump().c_str());
     else std::printf("perplexity %.4f +- %.4f over %ld tokens\n", perplexity, error, static_cast<long>(scored));
-    if (interrupted()) throw Error(ErrorKind::interrupted, "stopped", "perplexity", "run it again");
   });
 }
 

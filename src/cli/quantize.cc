@@ -67,7 +67,7 @@ std::string quantized(const GgufTensor& t, ElementType to, const float* importan
   std::string bytes(static_cast<size_t>(rows * row_bytes(to, columns)), '\0');
   default_team().parallel_for(static_cast<size_t>(rows), 16, [&](size_t from, size_t to_row) {
     std::vector<float> row(static_cast<size_t>(columns));
-    for (auto r = static_cast<int64_t>(from); r < static_cast<int64_t>(to_row); ++r) {
+    for (auto r = static_cast<int64_t>(from); r < static_cast<int64_t>(to_row) && !interrupted(); ++r) {
       dequantize_row(t.type, t.data + r * row_bytes(t.type, columns), row.data(), columns);
       quantize_row(to, row.data(), bytes.data() + r * row_bytes(to, columns), columns, importance);
     }
@@ -102,8 +102,8 @@ void quantize(const QuantizeOptions& o) {
       weighed += weights != nullptr;
       writer.add(t.name, t.shape, to, quantized(t, to, weights));
     }
+    stop_if_interrupted("quantize");  // the rows of a large matrix ask, too
     progress.advance(1, t.name);
-    if (interrupted()) throw Error(ErrorKind::interrupted, "stopped", "quantize", "run it again; nothing was written");
   }
   progress.finish();
   if (!kept.empty())

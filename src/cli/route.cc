@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "foundry/ai.h"
 #include "guard/topic/router.h"
 
@@ -23,6 +24,7 @@ void add_route(CLI::App& app) {
   command->add_option("files", options->files, "NAME.ingot...")->required();
   command->add_flag("--json", options->json, "one JSON object a line: ai (or null), scores");
   command->callback([options] {
+    end_on_interrupt();
     using nlohmann::json;
     std::vector<std::string> names;
     std::vector<std::shared_ptr<const Rails>> rails;

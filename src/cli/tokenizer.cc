@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/progress.h"
 #include "runtime/open_model.h"
 #include "text/tokenizer.h"
 
@@ -58,6 +59,7 @@ void add_tokenize(CLI::App& app) {
   command->add_flag("--no-special", o->no_special, "leave out what the model wants around a text");
   command->add_flag("--stats", o->stats, "print bytes, tokens and the processor's seconds instead");
   command->callback([o] {
+    end_on_interrupt();
     auto tokenizer = tokenizer_of(o->model);
     MappedFile file(o->file);
     const std::clock_t start = std::clock();
@@ -88,6 +90,7 @@ void add_detokenize(CLI::App& app) {
   command->add_option("FILE", o->file, "ids divided by white space, as tokenize prints them")->required();
   command->add_flag("--special", o->special, "show special tokens too");
   command->callback([o] {
+    end_on_interrupt();
     auto tokenizer = tokenizer_of(o->model);
     MappedFile file(o->file);
     std::string_view rest = file.text();

@@ -1,5 +1,7 @@
 #include "core/progress.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 
@@ -10,7 +12,7 @@ namespace ingot {
 namespace {
 
 ProgressStyle current_style = ProgressStyle::silent;
-std::atomic<bool> stop_asked = false;  // lock-free: a signal handler may set it
+std::atomic<bool> stop_asked = false, ends_at_once = false;  // lock-free: a signal handler may use them
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 std::string duration(double seconds) {
@@ -104,9 +106,15 @@ void forget_interrupt() { stop_asked = false; }
 
 void install_interrupt_handler() {
   std::signal(SIGINT, [](int) {
-    if (stop_asked) std::_Exit(130);  // a second Ctrl-C does not wait
+    if (ends_at_once) {
+      constexpr std::string_view said = "ingot: interrupted; run the same command again\n";
+      [[maybe_unused]] const auto written = write(STDERR_FILENO, said.data(), said.size());
+    }
+    if (stop_asked || ends_at_once) std::_Exit(130);  // a second Ctrl-C does not wait
     stop_asked = true;
   });
 }
+
+void end_on_interrupt() { ends_at_once = true; }
 
 }  // namespace ingot

@@ -37,5 +37,6 @@ bool interrupted();
 std::shared_ptr<const std::atomic<bool>> interruption();  // the same, for what is told by a flag that it should end
 void stop_if_interrupted(const char* where);  // throws that Error; for work that has no state to save
 void install_interrupt_handler();
+void end_on_interrupt();  // from here on Ctrl-C ends the process at once: for commands that only print and have nothing to save
 
 }  // namespace ingot

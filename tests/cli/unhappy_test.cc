@@ -157,26 +157,61 @@ TEST_F(Unhappy, AGateNotMetSaysByHowMuchAndPacksNothing) {
   EXPECT_EQ(files(), 1u);
 }
 
+// How a command ended that got a Ctrl-C, and how long after; its standard input stays open, as a terminal's does.
+struct Ended {
+  int status;
+  double seconds;
+};
+
+Ended interrupt(std::vector<std::string> words, int wait_ms) {
+  int input[2];
+  if (pipe(input) != 0) return {-1, 0};
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(input[0], 0);
+    if (!std::freopen("/dev/null", "w", stdout) || !std::freopen("/dev/null", "w", stderr)) _exit(1);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    execv(kIngot.c_str(), argv.data());
+    _exit(127);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+  kill(child, SIGINT);
+  const auto asked = std::chrono::steady_clock::now();
+  int status = 0;
+  waitpid(child, &status, 0);
+  close(input[0]), close(input[1]);
+  return {status, std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count()};
+}
+
 TEST_F(Unhappy, CtrlCEndsABuildWithNothingWritten) {
   write_bugs("bugs.csv", 20000);
   for (int wait_ms : {50, 300, 1500}) {
-    const pid_t child = fork();
-    if (child == 0) {
-      if (!std::freopen("/dev/null", "w", stdout) || !std::freopen("/dev/null", "w", stderr)) _exit(1);
-      execl(kIngot.c_str(), "ingot", "build", "recipes/triage", "--source", ("csv:" + path("bugs.csv")).c_str(), "-o", path("a.ingot").c_str(), nullptr);
-      _exit(127);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
-    kill(child, SIGINT);
-    const auto asked = std::chrono::steady_clock::now();
-    int status = 0;
-    waitpid(child, &status, 0);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
+    const auto [status, seconds] = interrupt({"ingot", "build", "recipes/triage", "--source", "csv:" + path("bugs.csv"), "-o", path("a.ingot")}, wait_ms);
     ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status) << " after " << wait_ms;
     if (WEXITSTATUS(status) == 0) break;  // a fast machine was done before
     EXPECT_EQ(WEXITSTATUS(status), 130) << wait_ms;
     EXPECT_LT(seconds, 20.0) << wait_ms;
     EXPECT_EQ(files(), 1u) << "only the source";
+  }
+}
+
+TEST_F(Unhappy, CtrlCEndsWhatOnlyPrintsAtOnce) {
+  std::string words;
+  while (words.size() < (4 << 20)) words += "the parser fails when the file is empty ";
+  write("long.txt", words);
+  const std::string base = "models/ingot-base.gguf", text = path("long.txt");
+  // Each would go on for half a minute, or for ever where it waits for input.
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"embed", base, text}, {"embed", base, "-"}, {"perplexity", base, text}, {"imatrix", base, text, "-o", path("a.imatrix")}}) {
+    auto line = command;
+    line.insert(line.begin(), "ingot");
+    const auto [status, seconds] = interrupt(line, 1500);
+    ASSERT_TRUE(WIFEXITED(status)) << command[0] << " ended by signal " << WTERMSIG(status);
+    EXPECT_EQ(WEXITSTATUS(status), 130) << command[0];
+    EXPECT_LT(seconds, 1.0) << command[0];
+    EXPECT_EQ(files(), 1u) << "only the text";
   }
 }
 
