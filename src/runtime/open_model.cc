@@ -7,6 +7,7 @@
 #include "formats/safetensors.h"
 #include "models/bert/sentence_encoder.h"
 #include "models/llama/llama_encoder.h"
+#include "models/llama/lora.h"
 #include "ops/interleave.h"
 #include "runtime/model_store.h"
 
@@ -28,7 +29,9 @@ fs::path find_model(const std::string& name) {
   bad_input("there is no model \"" + name + "\"", "model", "give the path of a .gguf file or of a model's folder, ingot-base, or fetch a starter with: ingot pull " + name);
 }
 
-LanguageModel open_model(const std::string& name) {
+namespace {
+
+LanguageModel as_it_lies(const std::string& name) {
   LanguageModel out;
   out.path = find_model(name);
   if (fs::is_directory(out.path)) {
@@ -41,6 +44,13 @@ LanguageModel open_model(const std::string& name) {
     out.tokenizer = Tokenizer::from_gguf(*file);
     out.advice = SamplingAdvice::of_gguf(*file);
   }
+  return out;
+}
+
+}  // namespace
+
+LanguageModel open_model(const std::string& name) {
+  LanguageModel out = as_it_lies(name);
   arrange_weights(*out.model);
   return out;
 }
@@ -65,7 +75,7 @@ void arrange_weights(Llama& model) {
 
 namespace {
 
-std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> type, const std::string& name, std::optional<Pooling> pooling) {
+std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> type, const std::string& name, std::optional<Pooling> pooling, bool arrange = true) {
   const fs::path path = find_model(name);
   if (!is_sentence_encoder(path)) {
     const LanguageModel language = open_model(name);
@@ -86,7 +96,7 @@ std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> ty
   }
   if (pooling) settings.pooling = *pooling;
   if (type) bert->quantise(*type);
-  if (interleave(bert->matrices(), default_team())) bert->release_pages();
+  if (arrange && interleave(bert->matrices(), default_team())) bert->release_pages();
   return make_sentence_encoder(std::move(bert), std::move(tokenizer), settings);
 }
 
@@ -95,6 +105,17 @@ std::shared_ptr<const TextEncoder> open_encoder_in(std::optional<ElementType> ty
 Pooling pooling_of(const LanguageModel& model) {
   if (fs::is_directory(model.path)) return read_sentence_settings(model.path).pooling;
   return model.model->file() ? read_sentence_settings(*model.model->file()).pooling : Pooling::kMean;
+}
+
+void check_model(const std::string& name, const fs::path& adapter) {
+  const fs::path path = find_model(name);
+  if (is_sentence_encoder(path)) {
+    open_encoder_in({}, name, {}, false);
+    return;
+  }
+  const LanguageModel language = as_it_lies(name);
+  pooling_of(language);
+  if (!adapter.empty()) LoraAdapter::open(adapter, *language.model);
 }
 
 std::shared_ptr<const TextEncoder> open_encoder(const std::string& name, std::optional<Pooling> pooling) { return open_encoder_in({}, name, pooling); }

@@ -26,6 +26,8 @@ struct LanguageModel {
 // was pulled. Throws Error (input) saying what to do.
 std::filesystem::path find_model(const std::string& name);
 LanguageModel open_model(const std::string& name);
+// Throws what opening it (with this LoRA adapter, unless empty) would, without reading or rearranging the weights.
+void check_model(const std::string& name, const std::filesystem::path& adapter = {});
 // A smaller model that guesses for one with this tokenizer. Throws Error (input) where its vocabulary is another.
 std::shared_ptr<const Llama> open_draft_model(const std::string& name, const Tokenizer& tokenizer);
 // What open_model does to a model's weights (ops/interleave.h), for those that were loaded otherwise.

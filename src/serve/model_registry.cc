@@ -124,6 +124,7 @@ struct ModelRegistry::Entry {
 
 ModelRegistry::ModelRegistry(RegistryOptions options) : options_(std::move(options)) {
   if (options_.memory_bytes <= 0) options_.memory_bytes = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE) / 4 * 3;
+  if (options_.draft > 0 && !options_.draft_model.empty()) check_model(options_.draft_model);
 }
 
 void ModelRegistry::insert(std::shared_ptr<Entry> entry) {
@@ -206,6 +207,7 @@ void ModelRegistry::add(const std::string& what) {
     entry->base_bytes = entry->bytes + engine_bytes();
     entry->bytes = entry->adapter.empty() ? 0 : size_on_disk(entry->adapter);
   }
+  check_model(source, entry->adapter);  // a broken file is told at the start, not by the first request
   insert(std::move(entry));
 }
 
@@ -376,7 +378,13 @@ std::shared_ptr<const ServedModel> ModelRegistry::acquire(const std::string& nam
   std::lock_guard one_at_a_time(loading_);
   if (auto model = loaded()) return model;
   make_room(*entry);
-  auto model = load(*seen, seen->ai);
+  std::shared_ptr<const ServedModel> model;
+  try {
+    model = load(*seen, seen->ai);
+  } catch (const Error& error) {  // it opened when the service began: no fault of who asks
+    options_.log(fmt::format("{} cannot be loaded: {}", entry->name, error.what()));
+    throw Refusal{500, fmt::format("\"{}\" cannot be loaded: {}; the log of this server says where", entry->name, error.problem), "model_broken", ""};
+  }
   options_.log(fmt::format("{} is loaded", entry->name));
   std::lock_guard lock(mutex_);
   if (entry->ai != seen->ai) return model;  // replaced meanwhile: this answer is the old version's, the next is not

@@ -64,11 +64,13 @@ class ModelRegistry {
 
   // what: NAME.ingot, a .gguf file, a Hugging Face folder, ingot-base or a pulled model's name, each but the first also with a LoRA
   // adapter: "WHAT+ADAPTER"; "NAME=WHAT" names it otherwise.
-  // An AI is opened at once, a plain model when it is first used. Throws Error: it is not there, or the name is taken.
+  // An AI is opened at once; a plain model is checked, and loaded when it is first used. Throws Error: it is not there or broken, or
+  // the name is taken.
   void add(const std::string& what);
   void add(std::shared_ptr<const Ai> ai);
 
-  // Loads it if need be. Empty: the first that was added. Throws Refusal: 404 unknown, 503 there is no room now.
+  // Loads it if need be. Empty: the first that was added. Throws Refusal: 404 unknown, 503 there is no room now, 500 its
+  // file broke since it was added.
   std::shared_ptr<const ServedModel> acquire(const std::string& name);
   std::shared_ptr<const Ai> ai(const std::string& name) const;  // as acquire, without loading; null for a plain model
 

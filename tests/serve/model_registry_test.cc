@@ -72,6 +72,52 @@ TEST(ModelRegistry, RefusesWhatNeverFits) {
   EXPECT_EQ(refused(models, "ingot-base"), 503);
 }
 
+std::string cut_base(const std::string& name) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / (name + std::to_string(getpid()) + ".gguf");
+  write_file(file, MappedFile(base()).text().substr(0, 3000000));
+  return file.string();
+}
+
+TEST(ModelRegistry, ABrokenFileIsToldWhenItIsAdded) {
+  const std::string cut = cut_base("registry_cut_"), bad_adapter = ::testing::TempDir() + "registry_adapter_" + std::to_string(getpid()) + ".gguf";
+  write_file(bad_adapter, "GGUF, says only its name");
+  const auto problem = [](const std::string& what, const std::string& draft = "") -> std::string {
+    try {
+      RegistryOptions options;
+      options.draft = draft.empty() ? 0 : 4;
+      options.draft_model = draft;
+      ModelRegistry(options).add(what);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind, ErrorKind::input) << what;
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(problem(base().string()), "");
+  EXPECT_NE(problem(cut).find(cut), std::string::npos) << problem(cut);
+  EXPECT_NE(problem(base().string() + "+" + bad_adapter).find(bad_adapter), std::string::npos);
+  EXPECT_NE(problem(base().string(), cut).find(cut), std::string::npos);
+  for (const std::string& file : {cut, bad_adapter}) std::filesystem::remove(file);
+}
+
+// Who asks cannot help it: the answer is the server's fault, and its log says where.
+TEST(ModelRegistry, AFileThatBreaksLaterIsNoFaultOfTheRequest) {
+  const std::string file = harness::described_model("breaks", {{"general.name", GgufValue::text("breaks")}});
+  harness::RunningService service({"m=" + file});
+  ASSERT_NE(service.port(), 0);
+  std::filesystem::rename(cut_base("registry_breaks_"), file);
+  const auto openai = service.ask("/v1/completions", {{"model", "m"}, {"prompt", "The"}}, 500);
+  EXPECT_EQ(openai["error"]["type"], "server_error");
+  EXPECT_EQ(openai["error"]["code"], "model_broken");
+  EXPECT_TRUE(openai["error"]["message"].get<std::string>().starts_with("\"m\" cannot be loaded: ")) << openai;
+  const auto anthropic = service.ask("/v1/messages", {{"model", "m"}, {"max_tokens", 4}, {"messages", {{{"role", "user"}, {"content", "hi"}}}}}, 500);
+  EXPECT_EQ(anthropic["error"]["type"], "api_error");
+  harness::RunningService again({"m=" + file});
+  EXPECT_EQ(again.port(), 0);
+  EXPECT_EQ(again.wait(), 3);
+  std::filesystem::remove(file);
+}
+
 std::shared_ptr<const Ai> triage_ai(const std::string& first) {
   std::vector<Record> records;
   for (int i = 0; i < 60; ++i) {
