@@ -260,6 +260,40 @@ TEST(JsonSchema, RefusesByName) {
   EXPECT_NE(problem(R"({"allOf":[{"$ref":"#"}]})").find("nested"), std::string::npos);
 }
 
+TEST(JsonSchema, BoundsThatContradictEachOtherAreNamed) {
+  auto problem = [](const std::string& schema, const std::string& more = "") -> std::string {
+    try {
+      Automaton::compile(parse_json_schema(R"({"properties":{"x":)" + schema + "}" + more + "}"));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  auto told = [](const std::string& both) { return "JSON schema, #/properties/x: " + both + "; correct one of them"; };
+  EXPECT_EQ(problem(R"({"type":"integer","minimum":5,"maximum":3})"), told(R"("minimum" is 5 and "maximum" is 3: no whole number satisfies both)"));
+  EXPECT_EQ(problem(R"({"type":"integer","minimum":0.2,"maximum":0.7})"), told(R"("minimum" is 0.2 and "maximum" is 0.7: no whole number satisfies both)"));
+  EXPECT_EQ(problem(R"({"type":"number","minimum":1,"exclusiveMaximum":1})"), told(R"("minimum" is 1 and "exclusiveMaximum" is 1: no number satisfies both)"));
+  EXPECT_EQ(problem(R"({"minimum":1,"exclusiveMinimum":7,"maximum":6,"exclusiveMaximum":9})"), told(R"("exclusiveMinimum" is 7 and "maximum" is 6: no number satisfies both)"));
+  EXPECT_EQ(problem(R"({"type":"integer","exclusiveMaximum":-999999999999999})"), told(R"("exclusiveMaximum" leaves no number of at most 15 digits)"));
+  EXPECT_EQ(problem(R"({"type":"string","minLength":5,"maxLength":3})"), told(R"("minLength" is 5 and "maxLength" is 3: no text satisfies both)"));
+  EXPECT_EQ(problem(R"({"type":"array","minItems":2,"maxItems":1})"), told(R"("minItems" is 2 and "maxItems" is 1: no list satisfies both)"));
+  EXPECT_EQ(problem(R"({"items":false,"minItems":1})"), told(R"("minItems" is 1 and "items" is false: no list satisfies both)"));
+  EXPECT_EQ(problem(R"({"prefixItems":[true],"items":false,"minItems":2})"), told(R"("minItems" is 2, "prefixItems" has 1 and "items" is false: no list satisfies them)"));
+  EXPECT_EQ(problem(R"({"type":"object","minProperties":3,"maxProperties":2})"), told(R"("minProperties" is 3 and "maxProperties" is 2: no object satisfies both)"));
+  EXPECT_EQ(problem(R"({"type":"object","minProperties":1,"additionalProperties":false})"), told(R"("minProperties" is 1 and no member is allowed: no object satisfies both)"));
+  EXPECT_EQ(problem(R"({"required":["a"],"additionalProperties":false})"), told(R"("required" names "a", which "properties" does not have and "additionalProperties" forbids)"));
+  EXPECT_EQ(problem(R"({"type":"string","enum":[1,2]})"), told(R"("enum" is [1,2] and "type" is "string": no value satisfies both)"));
+  EXPECT_NE(problem(R"({"enum":[]})").find("\"enum\" is an empty list"), std::string::npos);
+  EXPECT_NE(problem(R"({"allOf":[{"type":"string"},{"type":"integer"}]})").find("#/properties/x/allOf: the schemas that must hold together contradict"), std::string::npos);
+  EXPECT_NE(problem(R"({"allOf":[{"minimum":4},{"maximum":3}],"type":"integer"})").find(R"("minimum" is 4 and "maximum" is 3)"), std::string::npos);
+  // Beside alternatives it only rules one of them out, and a member may be forbidden.
+  const char* either = R"({"type":"integer","minimum":5,"anyOf":[{"maximum":3},{"maximum":6}]})";
+  EXPECT_TRUE(schema_takes(either, "6"));
+  EXPECT_FALSE(schema_takes(either, "3"));
+  EXPECT_TRUE(schema_takes(R"({"allOf":[{"properties":{"a":false,"b":{}}},{"properties":{"a":{"type":"string"}}}]})", "{}"));
+  EXPECT_NE(problem(R"({"minimum":5,"anyOf":[{"maximum":3}]})", R"(,"required":["x"])").find("no text can ever satisfy it"), std::string::npos);
+}
+
 // Every mask is what trying each piece gives, and what a walk through masks spells satisfies what was asked.
 TEST(Masks, AreWhatTryingEveryPieceGives) {
   const char* schema = R"({"type":"object","properties":{"name":{"type":"string"},"n":{"type":"integer","minimum":1,"maximum":250},"when":{"type":"string","format":"date"},

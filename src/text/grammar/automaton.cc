@@ -278,7 +278,7 @@ class AutomatonBuilder {
         if (!productive[r] && ends[static_cast<size_t>(starts_[r])]) productive[r] = changed = true;
     }
     if (!productive[static_cast<size_t>(grammar_.root)])
-      bad_input("no text can ever satisfy it: the rule \"" + name(static_cast<size_t>(grammar_.root)) + "\" has no end", "grammar", "give the recursion a way out");
+      bad_input("no text can ever satisfy it: the rule \"" + name(static_cast<size_t>(grammar_.root)) + "\" has no end", "grammar", "give its recursion a way out, or one of its alternatives room");
     for (Node& s : states_) {
       std::erase_if(s.edges, [&](const auto& e) { return !ends[static_cast<size_t>(e.next)]; });
       std::erase_if(s.calls, [&](const auto& c) { return !productive[static_cast<size_t>(c.rule)] || !ends[static_cast<size_t>(c.next)]; });

@@ -40,6 +40,16 @@ class SchemaParser {
     bad_input("\"" + keyword + "\" " + why, "JSON schema, " + where, "leave it out, and check the answer for it");
   }
 
+  // What no value satisfies: a mistake, except where it rules out one of several alternatives.
+  ExprPtr impossible(const std::string& why, const std::string& where) const {
+    if (!alternatives_) bad_input(why, "JSON schema, " + where, "correct one of them");
+    return choice({});
+  }
+  // REQUIRES: the schema has both.
+  ExprPtr impossible(const Json& s, const std::string& low, const std::string& high, const char* what, const std::string& where) const {
+    return impossible("\"" + low + "\" is " + s[low].dump() + " and \"" + high + "\" is " + s[high].dump() + ": no " + what + " satisfies both", where);
+  }
+
   int32_t shared(int32_t& index, const char* name, ExprPtr (*make)()) {
     if (index < 0) index = grammar_.add(name, make());
     return index;
@@ -109,12 +119,20 @@ class SchemaParser {
       if (s.contains(key) && !s[key].is_string()) refuse(key, where, "must be a text");
     for (const char* key : {"enum", "required", "anyOf", "oneOf", "allOf", "prefixItems"})
       if (s.contains(key) && !s[key].is_array()) refuse(key, where, "must be a list");
+    for (const char* key : {"enum", "anyOf", "oneOf", "type"})
+      if (s.contains(key) && s[key].is_array() && s[key].empty()) refuse(key, where, "is an empty list, which nothing satisfies");
     for (const char* key : {"properties", "patternProperties"})
       if (s.contains(key) && !s[key].is_object()) refuse(key, where, "must be an object");
     if (s.contains("uniqueItems") && s["uniqueItems"] != false) refuse("uniqueItems", where);
   }
 
   static int32_t count(const Json& s, const char* key, int32_t otherwise) { return s.contains(key) ? s[key].get<int32_t>() : otherwise; }
+
+  Json joined(const Json& a, const Json& b, const std::string& where) const {
+    Json both = merge_schemas(a, b, "JSON schema, " + where);
+    if (both == false && a != false && b != false) impossible("the schemas that must hold together contradict each other, in \"type\", \"enum\" or \"const\"", where);
+    return both;
+  }
 
   // With allOf and references merged in, as far as they stand at the top.
   Json flat(const Json& s, const std::string& where, int depth) {
@@ -124,13 +142,13 @@ class SchemaParser {
     Json out = s;
     if (s.contains("$ref")) {
       out.erase("$ref");
-      out = merge_schemas(out, flat(resolve(s["$ref"].get<std::string>(), where), where, depth + 1), "JSON schema, " + where);
+      out = joined(out, flat(resolve(s["$ref"].get<std::string>(), where), where, depth + 1), where);
       if (!out.is_object()) return out;
     }
     if (s.contains("allOf")) {
       out.erase("allOf");
       for (const Json& part : s["allOf"]) {
-        out = merge_schemas(out, flat(part, where + "/allOf", depth + 1), "JSON schema, " + where + "/allOf");
+        out = joined(out, flat(part, where + "/allOf", depth + 1), where + "/allOf");
         if (!out.is_object()) return out;
       }
     }
@@ -168,8 +186,13 @@ class SchemaParser {
         std::vector<ExprPtr> parts;
         for (size_t i = 0; i < s[key].size(); ++i) {
           std::string there = where + "/" + key + "/" + std::to_string(i);
-          parts.push_back(only_annotations(rest, "") ? value(s[key][i], there, depth + 1)
-                                                     : value(merge_schemas(rest, flat(s[key][i], there, depth + 1), "JSON schema, " + there), there, depth + 1));
+          if (only_annotations(rest, "")) {
+            parts.push_back(value(s[key][i], there, depth + 1));
+            continue;
+          }
+          ++alternatives_;
+          parts.push_back(value(merge_schemas(rest, flat(s[key][i], there, depth + 1), "JSON schema, " + there), there, depth + 1));
+          --alternatives_;
         }
         return choice(std::move(parts));
       }
@@ -179,6 +202,7 @@ class SchemaParser {
       std::vector<ExprPtr> parts;
       for (const Json& v : s["enum"])
         if (!s.contains("type") || has_type(v, s["type"])) parts.push_back(text(v.dump()));
+      if (parts.empty() && s.contains("type") && !s["enum"].empty()) return impossible("\"enum\" is " + s["enum"].dump() + " and \"type\" is " + s["type"].dump() + ": no value satisfies both", where);
       return choice(std::move(parts));
     }
     std::vector<ExprPtr> parts;
@@ -227,7 +251,7 @@ class SchemaParser {
   ExprPtr string(const Json& s, const std::string& where) {
     const bool counted = s.contains("minLength") || s.contains("maxLength");
     const int32_t least = count(s, "minLength", 0), most = count(s, "maxLength", -1);
-    if (most >= 0 && most < least) return choice({});
+    if (most >= 0 && most < least) return impossible(s, "minLength", "maxLength", "text", where);
     if (s.contains("format") && s.contains("pattern")) refuse("pattern", where, "beside \"format\" is not supported");
     if (s.contains("format") || s.contains("pattern")) {
       const char* key = s.contains("format") ? "format" : "pattern";
@@ -289,21 +313,27 @@ class SchemaParser {
     int64_t low = -kBound, high = kBound;
     for (auto& [key, t] : texts)
       if (scaled(t, places) > kBound || scaled(t, places) < -kBound) refuse(key, where, "is too large to be kept to");
-    if (texts.contains(kKeys[0])) low = std::max(low, scaled(texts[kKeys[0]], places));
-    if (texts.contains(kKeys[1])) high = std::min(high, scaled(texts[kKeys[1]], places));
-    if (texts.contains(kKeys[2])) low = std::max(low, scaled(texts[kKeys[2]], places) + 1);
-    if (texts.contains(kKeys[3])) high = std::min(high, scaled(texts[kKeys[3]], places) - 1);
+    const char *least = nullptr, *most = nullptr;  // the keywords that bind
+    auto raise = [&](const char* key, int64_t by) {
+      if (const int64_t v = texts.contains(key) ? scaled(texts[key], places) + by : low; v > low) low = v, least = key;
+    };
+    auto lower = [&](const char* key, int64_t by) {
+      if (const int64_t v = texts.contains(key) ? scaled(texts[key], places) - by : high; v < high) high = v, most = key;
+    };
+    raise(kKeys[0], 0), raise(kKeys[2], 1), lower(kKeys[1], 0), lower(kKeys[3], 1);
     if (integer) {  // to whole numbers, inwards
       auto up = [&](int64_t v) { return v >= 0 ? (v + one - 1) / one : -(-v / one); };
       auto down = [&](int64_t v) { return v >= 0 ? v / one : -((-v + one - 1) / one); };
-      return up(low) > down(high) ? choice({}) : integers_between(up(low), down(high));
+      low = up(low), high = down(high);
     }
-    return low > high ? choice({}) : decimals_between(low, high, places);
+    if (low > high && least && most) return impossible(s, least, most, integer ? "whole number" : "number", where);
+    if (low > high) return impossible("\"" + std::string(least ? least : most) + "\" leaves no number of at most 15 digits", where);
+    return integer ? integers_between(low, high) : decimals_between(low, high, places);
   }
 
   ExprPtr array(const Json& s, const std::string& where, int depth) {
     int32_t least = count(s, "minItems", 0), most = count(s, "maxItems", -1);
-    if (most >= 0 && most < least) return choice({});
+    if (most >= 0 && most < least) return impossible(s, "minItems", "maxItems", "list", where);
     if (s.contains("items") && s["items"].is_array()) refuse("items", where, "is a list; draft 2020-12 calls that prefixItems");
     ExprPtr item;
     auto other = [&] {
@@ -311,7 +341,10 @@ class SchemaParser {
       return item;
     };
     if (!s.contains("prefixItems")) {
-      if (s.contains("items") && s["items"] == false) most = 0;
+      if (s.contains("items") && s["items"] == false) {
+        if (least > 0) return impossible(s, "minItems", "items", "list", where);
+        most = 0;
+      }
       if (most == 0) return list("[", text(""), 0, 0, "]");
       return list("[", other(), least, most, "]");
     }
@@ -324,7 +357,7 @@ class SchemaParser {
       parts.push_back(value(prefix[static_cast<size_t>(i)], where + "/prefixItems/" + std::to_string(i), depth + 1));
     }
     const bool closed = s.contains("items") && s["items"] == false;
-    if (closed && least > fixed) return choice({});
+    if (closed && least > fixed) return impossible("\"minItems\" is " + std::to_string(least) + ", \"prefixItems\" has " + std::to_string(prefix.size()) + " and \"items\" is false: no list satisfies them", where);
     if (!closed && s.contains("items") && most != fixed && fixed > 0)
       parts.push_back(repeat(sequence({text(","), json_space(), other()}), std::max(0, least - fixed), most < 0 ? -1 : most - fixed));
     else if (!closed && least > fixed && fixed > 0)
@@ -373,10 +406,14 @@ class SchemaParser {
     }
     if (!members.empty()) further = rule(grammar_.add(where + "/further", members.size() == 1 ? members[0] : choice(std::move(members))));
     const int32_t least = count(s, "minProperties", 0), most = count(s, "maxProperties", -1);
+    if (most >= 0 && most < least) return impossible(s, "minProperties", "maxProperties", "object", where);
     if (!named) {
-      if (!further) return least > 0 ? choice({}) : list("{", text(""), 0, 0, "}");
-      return most >= 0 && most < least ? choice({}) : list("{", further, least, most, "}");
+      if (!further) return least > 0 ? impossible("\"minProperties\" is " + std::to_string(least) + " and no member is allowed: no object satisfies both", where) : list("{", text(""), 0, 0, "}");
+      return list("{", further, least, most, "}");
     }
+    for (const std::string& name : required)
+      if (says && closed && !properties.contains(name))
+        return impossible("\"required\" names \"" + name + "\", which \"properties\" does not have and \"additionalProperties\" forbids", where);
     if (least > static_cast<int32_t>(required.size())) refuse("minProperties", where, "beside named properties is not supported");
     if (most >= 0 && (further || most < static_cast<int32_t>(names.size()))) refuse("maxProperties", where, "beside named properties is not supported");
     return ordered(names, properties, required, further, says ? &s["additionalProperties"] : nullptr, where, depth);
@@ -408,6 +445,7 @@ class SchemaParser {
   Grammar grammar_;
   std::map<std::string, int32_t> references_;
   size_t schemas_ = 0;
+  int alternatives_ = 0;  // of anyOf or oneOf, joined with what stands beside them, that are being read
   int32_t string_ = -1, number_ = -1, integer_ = -1, value_ = -1, object_ = -1, array_ = -1;
 };
 
