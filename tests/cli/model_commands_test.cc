@@ -239,6 +239,22 @@ TEST_F(ModelCommands, MergeAddsTheAdaptersProducts) {
   const GgufTensor *kept = base->find("blk.0.ffn_down.weight"), *same = merged->find("blk.0.ffn_down.weight");
   EXPECT_EQ(std::memcmp(kept->data, same->data, kept->bytes), 0);
   EXPECT_NE(perplexity(path("merged.gguf")), perplexity(path("f32.gguf")));
+  EXPECT_THAT(ran.out, HasSubstr("changed matrices: 1 in F32\n")) << "nothing is rounded";
+  // The base's own type, one that is coarser and one that is finer: what rounding took is told.
+  auto rounding = [&](const std::string& more, const char* type) {
+    const json told = json_of("merge " + base_ + " " + path("adapter.gguf") + " " + path("rounded.gguf") + " --json" + more);
+    EXPECT_EQ(told["matrices"], (json{{type, 1}}));
+    EXPECT_EQ(element_name(Gguf::open(path("rounded.gguf"))->find("blk.1.ffn_down.weight")->type), type);
+    EXPECT_EQ(element_name(Gguf::open(path("rounded.gguf"))->find("blk.0.ffn_down.weight")->type), "Q8_0");
+    return told.value("rounding", -1.0);
+  };
+  const double own = rounding("", "Q8_0"), finer = rounding(" --type F16", "F16"), coarser = rounding(" --type Q4_0", "Q4_0");
+  EXPECT_GT(own, 4 * finer);
+  EXPECT_GT(coarser, 4 * own);
+  EXPECT_GT(finer, 0);
+  const Ran said = shell(kIngot + " merge " + base_ + " " + path("adapter.gguf") + " " + path("rounded.gguf") + " --type Q4_0");
+  EXPECT_THAT(said.out, HasSubstr("% of what the adapter did, --type F16 keeps more of it"));
+  EXPECT_EQ(shell(kIngot + " merge " + base_ + " " + path("adapter.gguf") + " " + path("rounded.gguf") + " --type Q9").code, 2);
 }
 
 TEST_F(ModelCommands, WhatIsWrongIsAnErrorWithItsPlace) {

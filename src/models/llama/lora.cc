@@ -211,7 +211,9 @@ void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t laye
   c.arena.release(mark);
 }
 
-void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out) {
+MergedLora merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out, std::optional<ElementType> type) {
+  MergedLora done;
+  double moved = 0, lost = 0;
   GgufWriter writer;
   writer.copy_metadata(file);
   std::vector<std::pair<const Weight*, const LoraPart*>> changed;
@@ -226,22 +228,35 @@ void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter,
       continue;
     }
     const auto& [w, p] = *it;
-    if (!can_quantize(w->type) && w->type != ElementType::kF32)
-      bad_input("matrices of type " + std::string(element_name(w->type)) + " cannot be written", tensor.name, "merge into the model as F16 or Q8_0, then quantise the result");
-    std::vector<float> row(static_cast<size_t>(w->cols));
-    const int64_t stride = row_bytes(w->type, w->cols);
+    const ElementType to = type.value_or(w->type);
+    if (!can_quantize(to) && to != ElementType::kF32)
+      bad_input("matrices of type " + std::string(element_name(to)) + " cannot be written", tensor.name, "choose another with --type, such as F16 or Q8_0, then quantise the result");
+    if (w->cols % block_length(to))
+      bad_input("its rows of " + std::to_string(w->cols) + " numbers do not fill the blocks of " + std::string(element_name(to)), tensor.name, "choose F16 with --type");
+    std::vector<float> before(static_cast<size_t>(w->cols)), row, kept(before.size());
+    const int64_t stride = row_bytes(to, w->cols);
     std::string bytes(static_cast<size_t>(w->rows * stride), '\0');
     for (int64_t o = 0; o < w->rows; ++o) {
-      row_of(*w, o, row.data());
+      row_of(*w, o, before.data());
+      row = before;
       if (p->factor)
         for (float& v : row) v *= p->factor[o];
       p->add_row(o, row.data());
-      if (w->type == ElementType::kF32) std::copy(row.begin(), row.end(), reinterpret_cast<float*>(bytes.data() + o * stride));
-      else quantize_row(w->type, row.data(), bytes.data() + o * stride, w->cols);
+      char* written = bytes.data() + o * stride;
+      if (to == ElementType::kF32) std::memcpy(written, row.data(), static_cast<size_t>(stride));
+      else quantize_row(to, row.data(), written, w->cols);
+      dequantize_row(to, written, kept.data(), w->cols);
+      for (size_t i = 0; i < row.size(); ++i) {
+        moved += std::pow(static_cast<double>(row[i]) - before[i], 2);
+        lost += std::pow(static_cast<double>(kept[i]) - row[i], 2);
+      }
     }
-    writer.add(tensor.name, tensor.shape, tensor.type, std::move(bytes));
+    writer.add(tensor.name, tensor.shape, to, std::move(bytes));
+    ++done.matrices[to];
   }
   writer.write(out);
+  done.rounding = moved > 0 ? std::sqrt(lost / moved) : 0;
+  return done;
 }
 
 }  // namespace ingot

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -90,7 +92,12 @@ std::span<const Upcoming> upcoming(std::span<const AdapterRows> adapters, int64_
 // that row alone.
 void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t layer, LoraTarget target, Tensor x, Tensor y, const Weight& bias = {});
 
-// The base with the adapter's products added in, as a GGUF file. Matrices that change keep their element type.
-void merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out);
+struct MergedLora {
+  std::map<ElementType, int64_t> matrices;  // that changed, by the type that they were written in
+  double rounding = 0;                      // root mean square of what that type lost, as a share of that of the adapter's change
+};
+
+// The base with the adapter's products added in, as a GGUF file. Matrices that change are written in `type`; without one they keep theirs.
+MergedLora merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out, std::optional<ElementType> type = {});
 
 }  // namespace ingot
