@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/progress.h"
+#include "core/threads.h"
 
 namespace ingot {
 namespace {
@@ -42,6 +43,7 @@ int main(int argc, char** argv) {
   for (auto add = list.begin; add != list.end; ++add) (*add)(app);
   app.set_version_flag("--version", INGOT_VERSION);
   try {
+    default_threads();  // a wrong INGOT_THREADS is told now, not in the middle of the work
     if (argc > 1 && argv[1][0] != '-') check_command(app, argv[1]);
     app.parse(argc, argv);
     return 0;

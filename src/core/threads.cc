@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "core/error.h"
 #include "core/files.h"
 
 namespace ingot {
@@ -144,12 +148,19 @@ void ThreadTeam::parallel_for(size_t count, size_t grain, const std::function<vo
   });
 }
 
+int default_threads() {
+  const char* text = std::getenv("INGOT_THREADS");
+  if (!text || !*text) return available_cores();
+  const std::string_view asked = text;
+  int threads = 0;
+  const auto [end, error] = std::from_chars(asked.data(), asked.data() + asked.size(), threads);
+  if (error != std::errc() || end != asked.data() + asked.size() || threads < 1 || threads > 1024)
+    throw Error(ErrorKind::environment, "\"" + std::string(asked) + "\" is no whole number from 1 to 1024", "INGOT_THREADS", "correct it, or unset it to use every core");
+  return threads;
+}
+
 ThreadTeam& default_team() {
-  static ThreadTeam team([] {
-    const char* text = std::getenv("INGOT_THREADS");
-    int asked = text ? std::atoi(text) : 0;
-    return asked > 0 ? std::min(asked, 1024) : available_cores();
-  }());
+  static ThreadTeam team(default_threads());
   return team;
 }
 

@@ -29,7 +29,9 @@ class ThreadTeam {
   State* state_;  // owns
 };
 
-// The process-wide team, made at first use with available_cores() threads (INGOT_THREADS overrides).
+// Threads of the process-wide team: available_cores(), or INGOT_THREADS. Throws Error (environment) where that is no number from 1 to 1024.
+int default_threads();
+// Made at first use.
 ThreadTeam& default_team();
 
 }  // namespace ingot

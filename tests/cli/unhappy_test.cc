@@ -97,6 +97,14 @@ TEST_F(Unhappy, WhatIsMisspeltIsNamedBeforeAnyWork) {
   EXPECT_NE(shell(kIngot + " serve " + path("cut.ingot") + " --port 0").code, 0);
 }
 
+TEST_F(Unhappy, AWrongNumberOfThreadsIsToldBeforeAnyWork) {
+  for (const char* threads : {"abc", "0", "-1", "1e9"}) {
+    const Ran ran = shell("INGOT_THREADS=" + std::string(threads) + " " + kIngot + " version");
+    EXPECT_EQ(ran.code, 7) << ran.out;
+    EXPECT_EQ(ran.out, "ingot: INGOT_THREADS: \"" + std::string(threads) + "\" is no whole number from 1 to 1024; correct it, or unset it to use every core\n");
+  }
+}
+
 TEST_F(Unhappy, TextThatIsNotUtf8BuildsAndIsTold) {
   write_bugs("bugs.csv", 200);
   std::ofstream(folder_ / "bugs.csv", std::ios::app | std::ios::binary) << "900,person1,part0,caf\xe9 \x80 word10x,1000900000\n";

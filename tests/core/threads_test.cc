@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <stdexcept>
+#include <string>
 #include <vector>
+
+#include "core/error.h"
 
 namespace ingot {
 
@@ -27,6 +31,29 @@ TEST(ThreadTeam, RethrowsAndStaysUsable) {
   std::atomic<int> calls = 0;
   team.run([&](int, int) { ++calls; });
   EXPECT_EQ(calls, 2);
+}
+
+TEST(DefaultThreads, AreWhatTheVariableSaysOrItIsRefused) {
+  const char* before = std::getenv("INGOT_THREADS");
+  const std::string kept = before ? before : "";
+  for (const char* good : {"1", "2", "1024"}) {
+    setenv("INGOT_THREADS", good, 1);
+    EXPECT_EQ(default_threads(), std::atoi(good));
+  }
+  setenv("INGOT_THREADS", "", 1);
+  EXPECT_EQ(default_threads(), available_cores());
+  for (const char* bad : {"abc", "0", "-1", "1e9", "1025", "99999999999999999999", "2 ", " 2", "2.5", "0x2"}) {
+    setenv("INGOT_THREADS", bad, 1);
+    try {
+      default_threads();
+      ADD_FAILURE() << bad;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind, ErrorKind::environment);
+      EXPECT_EQ(std::string(error.what()), "INGOT_THREADS: \"" + std::string(bad) + "\" is no whole number from 1 to 1024; correct it, or unset it to use every core");
+    }
+  }
+  if (before) setenv("INGOT_THREADS", kept.c_str(), 1);
+  else unsetenv("INGOT_THREADS");
 }
 
 }  // namespace ingot
