@@ -8,6 +8,7 @@
 #include "cli/bench_model.h"
 #include "cli/command.h"
 #include "cli/engine_options.h"
+#include "cli/number_range.h"
 #include "core/huge_memory.h"
 #include "core/progress.h"
 #include "kernels/dequantize.h"
@@ -147,13 +148,13 @@ void add_bench(CLI::App& app) {
   options->bench.batch = {1};
   auto* command = app.add_subcommand("bench", "Measure this machine's limits, and the kernels or a model as a share of them");
   command->add_option("model", options->bench.model, "A model file; without one, the kernels are measured");
-  command->add_option("--prompt", options->bench.prompt, "Tokens of prefill")->check(CLI::PositiveNumber);
-  command->add_option("--decode", options->bench.decode, "Tokens to decode")->check(CLI::PositiveNumber);
-  command->add_option("--batch", options->bench.batch, "Sequences decoded together, a list such as 1,16")->delimiter(',')->check(CLI::PositiveNumber);
+  command->add_option("--prompt", options->bench.prompt, "Tokens of prefill")->check(whole(1));
+  command->add_option("--decode", options->bench.decode, "Tokens to decode")->check(whole(1));
+  command->add_option("--batch", options->bench.batch, "Sequences decoded together, a list such as 1,16")->delimiter(',')->check(whole(1));
   command->add_option("--adapter", options->bench.adapters, "A LoRA adapter (may be repeated): batches are timed through them too")->check(CLI::ExistingPath);
-  command->add_option("--rounds", options->bench.rounds, "Times each figure is measured; the median is printed")->check(CLI::PositiveNumber);
+  command->add_option("--rounds", options->bench.rounds, "Times each figure is measured; the median is printed")->check(whole(1));
   add_cache_option(*command, options->bench.cache);
-  command->add_option("--threads", options->threads, "Threads to use")->check(CLI::Range(1, 1024));
+  command->add_option("--threads", options->threads, "Threads to use")->check(whole(1, 1024));
   command->add_flag("--json", options->json, "Print one JSON object");
   command->callback([options] { run(*options); });
 }

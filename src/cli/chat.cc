@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/chat_session.h"
 #include "cli/engine_options.h"
+#include "cli/number_range.h"
 #include "cli/sampling_options.h"
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -31,10 +32,10 @@ void add_chat(CLI::App& app) {
   command->add_option("MODEL", o->model, "a pulled model's name, a .gguf file or a folder")->required();
   command->add_option("--system", o->system, "what the model is told first");
   command->add_option("-p,--prompt", o->once, "ask this, print the answer and end");
-  command->add_option("-n,--tokens", o->request.limit, "of an answer, at most")->check(CLI::PositiveNumber);
+  command->add_option("-n,--tokens", o->request.limit, "of an answer, at most")->check(whole(1));
   o->sampling.add_to(*command, o->request);
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
-  command->add_option("--context", o->engine.context, "tokens that a conversation may have; without it as many as 1 GiB of keys and values holds, or the model")->check(CLI::Range(64, 1 << 30));
+  command->add_option("--context", o->engine.context, "tokens that a conversation may have; without it as many as 1 GiB of keys and values holds, or the model")->check(whole(64, 1 << 30));
   add_cache_option(*command, o->engine.cache);
   add_draft_options(*command, o->engine.draft, o->draft_model);
   command->callback([o] {

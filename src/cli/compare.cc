@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/chat_session.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -129,8 +130,8 @@ void add_compare(CLI::App& app) {
   CLI::Option* prompts = command->add_option("PROMPTS", o->prompts, "one question a line; without it, stdin");
   command->add_option("--data", o->data, "KIND:PATH of records with answers, for two AIs of one kind")->excludes(prompts);
   command->add_option("--map", o->map, "FIELD=COLUMN,... for csv and jsonl");
-  command->add_option("-n,--tokens", o->request.limit, "of an answer, at most")->check(CLI::PositiveNumber);
-  command->add_option("--temperature", o->request.sampling.temperature, "0: always the likeliest token")->check(CLI::Range(0.0, 100.0));
+  command->add_option("-n,--tokens", o->request.limit, "of an answer, at most")->check(whole(1));
+  command->add_option("--temperature", o->request.sampling.temperature, "0: always the likeliest token")->check(from_to(0, 100));
   command->add_option("--seed", o->request.sampling.seed, "the same seed gives the same answers");
   command->add_flag("--json", o->json, "one JSON object a question, then one about all");
   command->callback([o] {

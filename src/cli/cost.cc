@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/data_folder.h"
 #include "core/error.h"
 #include "serve/cost_report.h"
@@ -21,9 +22,9 @@ void add_cost(CLI::App& app) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("cost", "What the machine cost: per user, per AI, per million tokens");
-  command->add_option("--price", o->price, "of the machine, an hour; else price_per_hour of --site")->check(CLI::NonNegativeNumber);
+  command->add_option("--price", o->price, "of the machine, an hour; else price_per_hour of --site")->check(at_least(0));
   command->add_option("--site", o->site, "site.toml with the price");
-  command->add_option("--days", o->days, "how far back")->check(CLI::Range(1, 36500));
+  command->add_option("--days", o->days, "how far back")->check(whole(1, 36500));
   command->add_option("--data", o->data, "data folder; else INGOT_DATA, else $XDG_DATA_HOME/ingot");
   CLI::Option* json = command->add_flag("--json", o->json, "print one JSON object");
   command->add_flag("--csv", o->csv, "print CSV, one line a user and AI")->excludes(json);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "foundry/sources/source.h"
@@ -119,7 +120,7 @@ void add_data(CLI::App& app) {
   command->add_option("--map", options->map, "FIELD=COLUMN,... for csv and jsonl");
   command->add_option("--write", options->write, "export the records, oldest first, as this CSV file");
   command->add_option("--split", options->split, "with --write: share of the oldest records; writes NAME_train.csv and NAME_test.csv")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(from_to(0, 1));
   command->add_flag("--json", options->json, "one JSON object");
   command->callback([options] { show(*options); });
 }

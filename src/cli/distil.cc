@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 
@@ -30,19 +31,19 @@ void add_distil(CLI::App& app) {
   command->add_option("--cut-from", o->plan.cut_from, "the model that the student is cut from, where it is not the teacher (with --on text)");
   command->add_option("--teacher-model", o->plan.remote.model, "name of a teacher behind an address; its key is taken from INGOT_TEACHER_KEY");
   command->add_option("--teacher-licence", o->plan.remote.licence, "terms under which that teacher's answers may be learnt from, for the provenance");
-  command->add_option("--teacher-per-minute", o->plan.remote.per_minute, "requests to that teacher at most")->check(CLI::PositiveNumber);
+  command->add_option("--teacher-per-minute", o->plan.remote.per_minute, "requests to that teacher at most")->check(above(0));
   command->add_option("--on", o->plan.on, "learn from the teacher's logits, or from its own answers")->check(CLI::IsMember({"logits", "text"}));
-  command->add_option("--steps", o->plan.steps, "optimiser steps; as the recipe's epochs say if not given")->check(CLI::PositiveNumber);
-  command->add_option("--rate", o->plan.rate, "peak learning rate")->check(CLI::PositiveNumber);
-  command->add_option("--top-k", o->plan.top_k, "teacher's tokens a position")->check(CLI::Range(1, 4096));
-  command->add_option("--soft", o->plan.soft, "share of the loss that is the teacher's")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--temperature", o->plan.temperature, "that softens both")->check(CLI::Range(0.1, 100.0));
+  command->add_option("--steps", o->plan.steps, "optimiser steps; as the recipe's epochs say if not given")->check(whole(1));
+  command->add_option("--rate", o->plan.rate, "peak learning rate")->check(above(0));
+  command->add_option("--top-k", o->plan.top_k, "teacher's tokens a position")->check(whole(1, 4096));
+  command->add_option("--soft", o->plan.soft, "share of the loss that is the teacher's")->check(from_to(0, 1));
+  command->add_option("--temperature", o->plan.temperature, "that softens both")->check(from_to(0.1, 100));
   command->add_option("--type", o->type, "element type of the student's matrices at last");
   command->add_option("--set", o->settings, "KEY=VALUE, wins over the recipe")->allow_extra_args(false);
   command->add_option("--source", o->sources, "KIND:PATH instead of the recipe's sources")->allow_extra_args(false);
   command->add_option("--test", o->tests, "KIND:PATH to be judged on")->allow_extra_args(false);
   command->add_option("--map", o->map, "prompt=COLUMN,completion=COLUMN");
-  command->add_option("--price", o->price, "of this machine an hour: the report then says what a million tokens cost")->check(CLI::NonNegativeNumber);
+  command->add_option("--price", o->price, "of this machine an hour: the report then says what a million tokens cost")->check(at_least(0));
   command->add_option("--svg", o->picture, "write the picture here too");
   command->add_flag("--no-alone", o->no_alone, "do not train the same student without the teacher");
   command->add_flag("--json", o->json, "print the report as one JSON object");

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/number_range.h"
+
 namespace ingot {
 
 void add_cache_option(CLI::App& command, CacheType& cache, const char* names) {
@@ -11,7 +13,7 @@ void add_cache_option(CLI::App& command, CacheType& cache, const char* names) {
 }
 
 void add_draft_options(CLI::App& command, int64_t& draft, std::string& draft_model) {
-  auto* tokens = command.add_option("--draft", draft, "tokens to guess ahead from the text so far; the answers stay the same")->check(CLI::Range(0, 64));
+  auto* tokens = command.add_option("--draft", draft, "tokens to guess ahead from the text so far; the answers stay the same")->check(whole(0, 64));
   command.add_option("--draft-model", draft_model, "a smaller model with the same vocabulary, to guess instead")->needs(tokens);
 }
 

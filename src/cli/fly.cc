@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/data_folder.h"
 #include "core/error.h"
 #include "foundry/fly/fly_folder.h"
@@ -136,11 +137,11 @@ void add_fly(CLI::App& app) {
   CLI::App* run = add("run", "One turn: curate the feedback, train, judge, promote; a running service follows");
   named(run);
   run->add_option("--file", o->file, "the AI's file, where it was never served with this data folder");
-  run->add_option("--trial", o->trial, "do not promote: let the challenger answer this share of requests; 0: beside the champion, unseen")->check(CLI::Range(0.0, 1.0));
-  run->add_option("--minutes", o->minutes, "end it after this time; 0: never")->check(CLI::NonNegativeNumber);
-  run->add_option("--memory-mib", o->memory_mib, "memory that it may take; 0: any")->check(CLI::NonNegativeNumber);
-  run->add_option("--burst", o->burst, "records of one source within a minute that are held for a look; 0: none are");
-  run->add_option("--nice", o->nice, "priority, 19: the lowest, of processor and disk")->check(CLI::Range(0, 19));
+  run->add_option("--trial", o->trial, "do not promote: let the challenger answer this share of requests; 0: beside the champion, unseen")->check(from_to(0, 1));
+  run->add_option("--minutes", o->minutes, "end it after this time; 0: never")->check(at_least(0));
+  run->add_option("--memory-mib", o->memory_mib, "memory that it may take; 0: any")->check(whole(0));
+  run->add_option("--burst", o->burst, "records of one source within a minute that are held for a look; 0: none are")->check(whole(0));
+  run->add_option("--nice", o->nice, "priority, 19: the lowest, of processor and disk")->check(whole(0, 19));
   run->callback([o, print] {
     if (o->nice > 0) keep_in_background(o->nice);
     if (o->memory_mib > 0) bound_memory(o->memory_mib);

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/engine_options.h"
+#include "cli/number_range.h"
 #include "cli/sampling_options.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -31,7 +32,7 @@ void add_generate(CLI::App& app) {
   command->add_option("MODEL", o->model, "a .gguf file, ingot-base, or a pulled model's name")->required();
   auto* text = command->add_option("-p,--prompt", o->prompt, "the text to continue");
   command->add_option("-f,--file", o->prompt_file, "a file with the text to continue")->excludes(text);
-  command->add_option("-n,--tokens", o->request.limit, "tokens to produce at most")->check(CLI::PositiveNumber);
+  command->add_option("-n,--tokens", o->request.limit, "tokens to produce at most")->check(whole(1));
   o->sampling.add_to(*command, o->request);
   add_draft_options(*command, o->engine.draft, o->draft_model);
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
@@ -40,7 +41,7 @@ void add_generate(CLI::App& app) {
   auto* regex = command->add_option("--regex", o->regex, "the answer matches this as a whole")->excludes(schema)->excludes(grammar)->check([](const std::string& text) { return text.empty() ? std::string("it is empty") : std::string(); });
   command->add_option("--choice", o->choices, "the answer is one of these (may be repeated)")->excludes(schema)->excludes(grammar)->excludes(regex);
   add_cache_option(*command, o->engine.cache, "--kv,--cache");
-  command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(CLI::Range(0, 100));
+  command->add_option("--logprobs", o->request.top_logprobs, "with --json: each token's text, its logprob and those of the N likeliest")->check(whole(0, 100));
   command->add_flag("--ignore-end", o->request.ignore_end, "go on after the model's end token");
   command->add_flag("--raw", o->raw, "print the continuation and nothing else");
   command->add_flag("--json", o->json, "one JSON object: text, tokens, finish_reason, tokens_per_s");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/guard_command.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/random.h"
@@ -68,7 +69,7 @@ void add_guard_learn(CLI::App& guard) {
   command->add_option("recipe", options->recipe, "a folder with attacks.txt, ordinary.txt and words.txt")->capture_default_str();
   command->add_option("--ordinary", options->ordinary, "files of ordinary texts, one a line; each is a group of its own");
   command->add_option("-o,--out", options->out, "where the model is written");
-  command->add_option("--copies", options->copies, "texts from a line with slots")->check(CLI::Range(1, 1000));
+  command->add_option("--copies", options->copies, "texts from a line with slots")->check(whole(1, 1000));
   command->add_flag("--families", options->families, "measure each family by a model that has not seen it (nine trainings)");
   command->callback([options] {
     std::filesystem::path folder = options->recipe;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -68,8 +69,8 @@ void add_imatrix(CLI::App& app) {
   command->add_option("MODEL", o->model, "a .gguf file, a Hugging Face folder, or a model's name")->required();
   command->add_option("FILE", o->file, "a text like what the model will be used for")->required();
   command->add_option("-o,--out", o->out, "the file to write")->required();
-  command->add_option("--context", o->context, "tokens of a chunk")->check(CLI::Range(8, 1 << 20));
-  command->add_option("--chunks", o->chunks, "only the first N chunks");
+  command->add_option("--context", o->context, "tokens of a chunk")->check(whole(8, 1 << 20));
+  command->add_option("--chunks", o->chunks, "only the first N chunks; 0: all")->check(whole(0));
   command->callback([o] { compute(*o); });
 }
 

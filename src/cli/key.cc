@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/data_folder.h"
 #include "core/error.h"
 #include "store/key_store.h"
@@ -86,7 +87,7 @@ void add_key(CLI::App& app) {
   make->add_option("--scope", o->scopes, "what it may do: infer (chat, embed, classify), read, feedback, admin; feedback, infer and read if none is named")->delimiter(',');
   make->add_option("--rate", o->rates, "60/min requests, 20000tokens/min; several allowed");
   make->add_option("--quota", o->quotas, "tokens: 1000000/day, 20000000/month; several allowed");
-  make->add_option("--priority", o->priority, "higher goes first")->check(CLI::Range(-100, 100));
+  make->add_option("--priority", o->priority, "higher goes first")->check(whole(-100, 100));
   make->add_option("--expires", o->expires, "12h, 90d, 4w, or a day as 2027-01-31");
   make->callback([o] {
     ApiKey key;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/data_folder.h"
 #include "core/error.h"
 #include "store/request_log.h"
@@ -28,7 +29,7 @@ void add_log(CLI::App& app) {
   };
   CLI::App* print = command->add_subcommand("print", "One JSON object a line");
   print->add_flag_callback("--json", [] {}, "as it is without it");
-  print->add_option("--since", o->since, "seconds since 1970")->check(CLI::NonNegativeNumber);
+  print->add_option("--since", o->since, "seconds since 1970")->check(whole(0, 253402300799));
   print->add_option("--data", o->data, "data folder; else INGOT_DATA, else $XDG_DATA_HOME/ingot");
   print->callback([o, open] {
     const auto database = open(*o);

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/engine_options.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -25,8 +26,8 @@ void add_perplexity(CLI::App& app) {
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "a .gguf file, ingot-base, or a pulled model's name")->required();
   command->add_option("FILE", o->file, "a text file")->required();
-  command->add_option("--context", o->context, "tokens of a chunk; the second half of each is scored")->check(CLI::Range(8, 1 << 20));
-  command->add_option("--chunks", o->chunks, "only the first N chunks; 0: all")->check(CLI::NonNegativeNumber);
+  command->add_option("--context", o->context, "tokens of a chunk; the second half of each is scored")->check(whole(8, 1 << 20));
+  command->add_option("--chunks", o->chunks, "only the first N chunks; 0: all")->check(whole(0));
   add_cache_option(*command, o->cache, "--kv,--cache");
   command->add_option("--adapter", o->adapter, "a LoRA adapter: PEFT's folder, or a GGUF file")->check(CLI::ExistingPath);
   command->add_flag("--json", o->json, "one JSON object: perplexity, tokens");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -127,23 +128,23 @@ void add_pretrain(CLI::App& app) {
   command->add_option("--tokenizer", o->tokenizer, "tokenizer.json (ingot tokenizer train)")->required();
   command->add_option("-o,--output", o->out, "the GGUF to write");
   command->add_option("--checkpoint", o->checkpoint, "state to resume from and to save to");
-  command->add_option("--save-every", o->save_every, "steps between checkpoints")->check(CLI::PositiveNumber);
+  command->add_option("--save-every", o->save_every, "steps between checkpoints")->check(whole(1));
   command->add_option("--heldout", o->heldout, "text to measure bits per byte on");
   command->add_option("--type", o->type, "element type of the written matrices");
-  command->add_option("--layers", o->layers, "blocks")->check(CLI::Range(1, 200));
-  command->add_option("--width", o->width, "size of a hidden state")->check(CLI::Range(16, 16384));
-  command->add_option("--heads", o->heads, "attention heads")->check(CLI::Range(1, 256));
-  command->add_option("--groups", o->groups, "key/value heads")->check(CLI::Range(1, 256));
-  command->add_option("--hidden", o->hidden, "size of the feed-forward layer")->check(CLI::Range(16, 65536));
-  command->add_option("--context", o->context, "longest context stated in the file")->check(CLI::Range(16, 1 << 20));
-  command->add_option("--length", o->plan.length, "tokens of a training sequence")->check(CLI::Range(8, 65536));
-  command->add_option("--batch", o->plan.batch, "sequences of a micro-step")->check(CLI::Range(1, 65536));
-  command->add_option("--accumulate", o->plan.accumulate, "micro-steps of a step")->check(CLI::Range(1, 65536));
-  command->add_option("--steps", o->plan.steps, "optimiser steps")->check(CLI::NonNegativeNumber);
-  command->add_option("--warmup", o->plan.warmup, "steps of linear warm-up")->check(CLI::NonNegativeNumber);
-  command->add_option("--rate", o->plan.rate, "peak learning rate")->check(CLI::PositiveNumber);
-  command->add_option("--decay", o->plan.decay, "weight decay of matrices");
-  command->add_option("--clip", o->plan.clip, "largest gradient norm");
+  command->add_option("--layers", o->layers, "blocks")->check(whole(1, 200));
+  command->add_option("--width", o->width, "size of a hidden state")->check(whole(16, 16384));
+  command->add_option("--heads", o->heads, "attention heads")->check(whole(1, 256));
+  command->add_option("--groups", o->groups, "key/value heads")->check(whole(1, 256));
+  command->add_option("--hidden", o->hidden, "size of the feed-forward layer")->check(whole(16, 65536));
+  command->add_option("--context", o->context, "longest context stated in the file")->check(whole(16, 1 << 20));
+  command->add_option("--length", o->plan.length, "tokens of a training sequence")->check(whole(8, 65536));
+  command->add_option("--batch", o->plan.batch, "sequences of a micro-step")->check(whole(1, 65536));
+  command->add_option("--accumulate", o->plan.accumulate, "micro-steps of a step")->check(whole(1, 65536));
+  command->add_option("--steps", o->plan.steps, "optimiser steps")->check(whole(0));
+  command->add_option("--warmup", o->plan.warmup, "steps of linear warm-up")->check(whole(0));
+  command->add_option("--rate", o->plan.rate, "peak learning rate")->check(above(0));
+  command->add_option("--decay", o->plan.decay, "weight decay of matrices")->check(at_least(0));
+  command->add_option("--clip", o->plan.clip, "largest gradient norm")->check(above(0));
   command->add_option("--seed", o->plan.seed, "of weights and order");
   command->add_flag("--bf16", o->plan.bf16, "products in bf16 with f32 weights and sums");
   command->add_flag("--json", o->json, "one JSON object");

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/engine_options.h"
+#include "cli/number_range.h"
 #include "cli/own_archive.h"
 #include "core/data_folder.h"
 #include "core/error.h"
@@ -41,18 +42,18 @@ void add_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("serve", "Answer over HTTP: on loopback, elsewhere with keys");
   command->add_option("models", options->models, "NAME.ingot, a model's file, folder or name, each [NAME=]WHAT, models also WHAT+ADAPTER (LoRA); an executable AI is its own");
-  CLI::Option* port = command->add_option("--port", options->port, "TCP port; 0 picks a free one");
+  CLI::Option* port = command->add_option("--port", options->port, "TCP port; 0 picks a free one")->check(whole(0, 65535));
   CLI::Option* host = command->add_option("--host", options->host, "numeric address; off loopback every route but liveness asks for a key");
   command->add_option("--site", options->site, "site.toml: address, certificate, price, log; what stands here wins");
   command->add_option("--allow-host", options->hosts, "further names that Host and Origin headers may hold");
   command->add_option("--data", options->data, "folder for feedback, promoted versions, keys and usage; without it none is kept, and keys are looked for where ingot key puts them")->envname("INGOT_DATA");
-  command->add_option("--memory", options->memory_gib, "GiB for weights and caches of all models; 0: three quarters of the machine's")->check(CLI::NonNegativeNumber);
-  command->add_option("--cache", options->cache_gib, "GiB of key/value cache for each language model")->check(CLI::PositiveNumber);
+  command->add_option("--memory", options->memory_gib, "GiB for weights and caches of all models; 0: three quarters of the machine's")->check(at_least(0));
+  command->add_option("--cache", options->cache_gib, "GiB of key/value cache for each language model")->check(above(0));
   add_cache_option(*command, options->registry.cache);
-  command->add_option("--context", options->registry.context, "longest conversation in tokens; 0: as the model has it")->check(CLI::NonNegativeNumber);
+  command->add_option("--context", options->registry.context, "longest conversation in tokens; 0: as the model has it")->check(whole(0));
   add_draft_options(*command, options->registry.draft, options->registry.draft_model);
-  command->add_option("--answer-tokens", options->answer_tokens, "of an answer whose request names no limit")->check(CLI::PositiveNumber);
-  command->add_option("--requests", options->requests, "worked on at once; one more is told to come back")->check(CLI::Range(1, 100000));
+  command->add_option("--answer-tokens", options->answer_tokens, "of an answer whose request names no limit")->check(whole(1));
+  command->add_option("--requests", options->requests, "worked on at once; one more is told to come back")->check(whole(1, 100000));
   command->add_flag("--plaintext", options->plaintext, "off loopback without a certificate: for a proxy in front that brings one");
   command->add_option("--otlp", options->otlp, "send a trace of each request to this OpenTelemetry collector (OTLP/HTTP), such as http://127.0.0.1:4318");
   command->callback([options, port, host] {

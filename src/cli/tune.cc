@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/number_range.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/sha256.h"
@@ -113,25 +114,25 @@ void add_tune(CLI::App& app) {
   command->add_option("--system", o->system, "system message for conversations that have none");
   command->add_option("--from", o->from, "an adapter's folder to train on from");
   command->add_flag("--full", o->full, "train every weight");
-  command->add_option("--rank", o->lora.rank, "of the adapter")->check(CLI::Range(1, 4096));
-  command->add_option("--alpha", o->lora.alpha, "the adapter counts alpha / rank")->check(CLI::PositiveNumber);
+  command->add_option("--rank", o->lora.rank, "of the adapter")->check(whole(1, 4096));
+  command->add_option("--alpha", o->lora.alpha, "the adapter counts alpha / rank")->check(above(0));
   command->add_flag("--rslora", o->lora.rslora, "alpha / sqrt(rank) instead");
   command->add_option("--targets", o->targets, "which matrices, such as q_proj,v_proj; all seven if not given");
-  command->add_option("--epochs", o->epochs, "times over the data")->check(CLI::PositiveNumber);
-  command->add_option("--steps", o->steps, "instead of epochs")->check(CLI::PositiveNumber);
-  command->add_option("--batch", o->plan.training.batch, "samples of a step")->check(CLI::Range(1, 65536));
-  command->add_option("--micro-tokens", o->plan.micro_tokens, "tokens of a pass; bounds memory")->check(CLI::Range(16, 1 << 24));
+  command->add_option("--epochs", o->epochs, "times over the data")->check(above(0));
+  command->add_option("--steps", o->steps, "instead of epochs")->check(whole(1));
+  command->add_option("--batch", o->plan.training.batch, "samples of a step")->check(whole(1, 65536));
+  command->add_option("--micro-tokens", o->plan.micro_tokens, "tokens of a pass; bounds memory")->check(whole(16, 1 << 24));
   command->add_flag("--recompute", o->plan.recompute, "compute activations again instead of keeping them: less memory, a third more work");
-  command->add_option("--rate", o->plan.training.rate, "peak learning rate")->check(CLI::PositiveNumber);
-  command->add_option("--warmup", o->plan.training.warmup, "steps of warm-up, a tenth of all at most")->check(CLI::NonNegativeNumber);
-  command->add_option("--decay", o->plan.training.decay, "weight decay")->check(CLI::NonNegativeNumber);
-  command->add_option("--clip", o->plan.training.clip, "largest gradient norm");
-  command->add_option("--longest", o->longest, "tokens of a sample, 1,024 or the context if not given")->check(CLI::Range(16, 1 << 20));
+  command->add_option("--rate", o->plan.training.rate, "peak learning rate")->check(above(0));
+  command->add_option("--warmup", o->plan.training.warmup, "steps of warm-up, a tenth of all at most")->check(whole(0));
+  command->add_option("--decay", o->plan.training.decay, "weight decay")->check(at_least(0));
+  command->add_option("--clip", o->plan.training.clip, "largest gradient norm")->check(above(0));
+  command->add_option("--longest", o->longest, "tokens of a sample, 1,024 or the context if not given")->check(whole(16, 1 << 20));
   command->add_option("--too-long", o->too_long, "refuse or window what is longer; both are counted")->check(CLI::IsMember({"refuse", "window"}));
   command->add_option("--seed", o->plan.training.seed, "of the adapter and the order");
   command->add_option("--precision", o->precision, "of products: bf16 with f32 weights and sums, f32, or what the machine is fast at")->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command->add_option("--checkpoint", o->checkpoint, "state to resume from; beside the output if not given");
-  command->add_option("--save-every", o->save_every, "steps between checkpoints; every 30 s if not given")->check(CLI::PositiveNumber);
+  command->add_option("--save-every", o->save_every, "steps between checkpoints; every 30 s if not given")->check(whole(1));
   command->add_option("--type", o->type, "element type that --full writes");
   command->add_flag("--json", o->json, "one JSON object");
   command->callback([o] { tune(*o); });

@@ -105,6 +105,25 @@ TEST_F(Unhappy, AWrongNumberOfThreadsIsToldBeforeAnyWork) {
   }
 }
 
+TEST_F(Unhappy, ANumberOutOfItsRangeIsToldWithTheRange) {
+  const std::vector<std::pair<const char*, const char*>> wrongs = {
+      {"generate ingot-base --tokens 0", "--tokens: \"0\" is no whole number of at least 1"},
+      {"generate ingot-base --tokens 1.5", "--tokens: \"1.5\" is no whole number of at least 1"},
+      {"generate ingot-base --tokens 99999999999999999999", "--tokens: \"99999999999999999999\" is no whole number from 1 to 2147483647"},
+      {"generate ingot-base --draft 65", "--draft: \"65\" is no whole number from 0 to 64"},
+      {"generate ingot-base --draft abc", "--draft: \"abc\" is no whole number from 0 to 64"},
+      {"generate ingot-base --temperature nan", "--temperature: \"nan\" is no number from 0 to 100"},
+      {"serve --cache 0", "--cache: \"0\" is no number above 0"},
+      {"serve --memory -1", "--memory: \"-1\" is no number of at least 0"},
+      {"serve --memory inf", "--memory: \"inf\" is no number of at least 0"},
+      {"data csv:none --split 1.5", "--split: \"1.5\" is no number from 0 to 1"}};
+  for (const auto& [command, told] : wrongs) {
+    const Ran ran = shell(kIngot + " " + command);
+    EXPECT_EQ(ran.code, 2) << command << "\n" << ran.out;
+    EXPECT_EQ(ran.out.substr(0, ran.out.find('\n')), told) << command;
+  }
+}
+
 TEST_F(Unhappy, TextThatIsNotUtf8BuildsAndIsTold) {
   write_bugs("bugs.csv", 200);
   std::ofstream(folder_ / "bugs.csv", std::ios::app | std::ios::binary) << "900,person1,part0,caf\xe9 \x80 word10x,1000900000\n";
