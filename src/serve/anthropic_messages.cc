@@ -250,7 +250,7 @@ constexpr std::string_view kMessages = R"({"type":"object","required":["max_toke
   "thinking":{"type":"object"},"metadata":{"type":"object"}}})";
 constexpr std::string_view kCount = R"({"type":"object","required":["messages"],"properties":{"model":{"type":"string"},
   "system":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"object"}}]},"messages":{"type":"array","minItems":1,"items":{"type":"object"}},
-  "tools":{"type":"array","items":{"type":"object"}}}})";
+  "tools":{"type":"array","items":{"type":"object"}},"tool_choice":{"type":"object"},"thinking":{"type":"object"}}})";
 
 }  // namespace
 

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/nearest.h"
 #include "serve/refusal.h"
 #include "text/utf8.h"
 
@@ -47,6 +50,49 @@ Json parse_body(const std::string& text) {
 
 }  // namespace
 
+namespace {
+
+// By route, the fields that its body's schema names; none where it takes any.
+const std::vector<std::string>& fields_of(const ApiRoute& route) {
+  static const std::map<std::string_view, std::vector<std::string>> all = [] {
+    std::map<std::string_view, std::vector<std::string>> made;
+    for (const ApiRoute& one : api_routes()) {
+      if (one.request.empty()) continue;
+      const Json properties = Json::parse(one.request).value("properties", Json::object());
+      auto& names = made[one.request] = {};
+      for (const auto& [name, schema] : properties.items()) names.push_back(name);
+    }
+    return made;
+  }();
+  static const std::vector<std::string> none;
+  const auto found = all.find(route.request);
+  return found == all.end() ? none : found->second;
+}
+
+// Clients send fields of other services, so none is refused; but a slip of the pen must not pass unseen.
+std::string ignored_fields(const Json& body, const std::vector<std::string>& known) {
+  constexpr size_t kMostTold = 16, kLongestTold = 64;
+  std::string all;
+  size_t told = 0;
+  for (const auto& [name, value] : body.items()) {
+    if (known.empty() || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    if (told++ == kMostTold) return all + ", ...";
+    std::string shown = name.substr(0, kLongestTold);
+    for (char& c : shown)
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-' && c != '.') c = '?';  // a header holds no line ends
+    all += (all.empty() ? "" : ", ") + shown;
+    if (name.size() > kLongestTold) continue;
+    size_t best = std::min<size_t>(2, (name.size() + 1) / 3) + 1;
+    const std::string* meant = nullptr;
+    for (const std::string& one : known)
+      if (const size_t distance = edit_distance(name, one); distance < best) best = distance, meant = &one;
+    if (meant) all += " (" + *meant + "?)";
+  }
+  return all;
+}
+
+}  // namespace
+
 Call::Call(std::shared_ptr<HttpExchange> exchange, const ApiRoute& route, std::string parameter, std::string id)
     : exchange_(std::move(exchange)), route_(route), parameter_(std::move(parameter)), id_(std::move(id)),
       created_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()),
@@ -60,7 +106,10 @@ Call::~Call() = default;
 double Call::seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 const Json& Call::body() {
-  if (!body_) body_ = std::make_unique<Json>(parse_body(request().body));
+  if (!body_) {
+    body_ = std::make_unique<Json>(parse_body(request().body));
+    ignored_ = ignored_fields(*body_, fields_of(route_));
+  }
   return *body_;
 }
 
@@ -72,6 +121,7 @@ void Call::answered_by(const std::string& model, const std::string& ai) {
 HttpHeaders Call::headers() const {
   HttpHeaders all{{"X-Request-Id", id_}};
   if (!usage.ai.empty()) all.push_back({"X-Ingot-AI", usage.ai});
+  if (!ignored_.empty()) all.push_back({"X-Ingot-Ignored-Fields", ignored_});
   return all;
 }
 

@@ -32,6 +32,9 @@ class Call {
   HttpExchange& exchange() { return *exchange_; }
   bool gone() const { return exchange_->gone(); }
 
+  // Fields of the body's top that the route does not know, as X-Ingot-Ignored-Fields tells them: "temprature (temperature?), foo".
+  const std::string& ignored() const { return ignored_; }
+
   // Every answer names the model that gave it.
   void answered_by(const std::string& model, const std::string& ai);
   void reply(const Json& body, int status = 200);
@@ -53,6 +56,7 @@ class Call {
   int64_t created_;
   std::chrono::steady_clock::time_point start_;
   std::unique_ptr<Json> body_;
+  std::string ignored_;
 };
 
 std::string dump(const Json& value);  // broken UTF-8 is replaced

@@ -63,6 +63,10 @@ void infill(Service& service, Call& call) {
 constexpr std::string_view kInfillBody = R"({"type":"object","properties":{"model":{"type":"string"},"input_prefix":{"type":"string"},"input_suffix":{"type":"string"},
   "input_extra":{"type":"array","items":{"type":"object","properties":{"filename":{"type":"string"},"text":{"type":"string"}}}},"prompt":{"type":"string"},
   "n_predict":{"type":"integer"},"stream":{"type":"boolean"},"temperature":{"type":"number"},"top_k":{"type":"integer"},"top_p":{"type":"number"},
+  "min_p":{"type":"number"},"typical_p":{"type":"number"},"presence_penalty":{"type":"number"},"frequency_penalty":{"type":"number"},"repetition_penalty":{"type":"number"},"repeat_penalty":{"type":"number"},
+  "repeat_last_n":{"type":"integer"},"dry_multiplier":{"type":"number"},"dry_base":{"type":"number"},"dry_allowed_length":{"type":"integer"},
+  "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},"seed":{"type":"integer"},
+  "logit_bias":{"type":"object","additionalProperties":{"type":"number"}},"ignore_eos":{"type":"boolean"},
   "stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]}}})";
 
 }  // namespace

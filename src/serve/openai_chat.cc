@@ -177,16 +177,18 @@ constexpr std::string_view kChatBody = R"({"type":"object","required":["messages
   "stream":{"type":"boolean"},"stream_options":{"type":"object","properties":{"include_usage":{"type":"boolean"}}},
   "max_tokens":{"type":"integer","minimum":1},"max_completion_tokens":{"type":"integer","minimum":1},"n":{"type":"integer","minimum":1,"maximum":128},
   "temperature":{"type":"number","minimum":0},"top_p":{"type":"number","minimum":0,"maximum":1},"top_k":{"type":"integer"},"min_p":{"type":"number"},"typical_p":{"type":"number"},
-  "presence_penalty":{"type":"number","minimum":-2,"maximum":2},"frequency_penalty":{"type":"number","minimum":-2,"maximum":2},"repetition_penalty":{"type":"number"},
+  "presence_penalty":{"type":"number","minimum":-2,"maximum":2},"frequency_penalty":{"type":"number","minimum":-2,"maximum":2},"repetition_penalty":{"type":"number"},"repeat_penalty":{"type":"number"},
   "repeat_last_n":{"type":"integer"},"dry_multiplier":{"type":"number"},"dry_base":{"type":"number"},"dry_allowed_length":{"type":"integer"},
   "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},
-  "seed":{"type":"integer"},"stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},
+  "seed":{"type":"integer"},"ignore_eos":{"type":"boolean"},"stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},
   "logit_bias":{"type":"object","additionalProperties":{"type":"number"}},"logprobs":{"type":"boolean"},"top_logprobs":{"type":"integer","minimum":0,"maximum":20},
   "tools":{"type":"array","items":{"type":"object","properties":{"type":{"const":"function"},"function":{"type":"object","required":["name"],
     "properties":{"name":{"type":"string"},"description":{"type":"string"},"parameters":{"type":"object"}}}}}},
   "tool_choice":{"anyOf":[{"enum":["none","auto","required"]},{"type":"object"}]},"parallel_tool_calls":{"type":"boolean"},
   "response_format":{"type":"object","properties":{"type":{"enum":["text","json_object","json_schema"]},"json_schema":{"type":"object"}}},
-  "reasoning_effort":{"type":"string"},"chat_template_kwargs":{"type":"object"},"user":{"type":"string"}}})";
+  "guided_json":{"anyOf":[{"type":"object"},{"type":"string"}]},"guided_regex":{"type":"string"},"guided_choice":{"type":"array","items":{"type":"string"}},"guided_grammar":{"type":"string"},
+  "json_schema":{"anyOf":[{"type":"object"},{"type":"string"}]},"grammar":{"type":"string"},"structured_outputs":{"type":"object"},
+  "documents":{"type":"array","items":{"anyOf":[{"type":"string"},{"type":"object"}]}},"reasoning_effort":{"type":"string"},"chat_template_kwargs":{"type":"object"},"user":{"type":"string"}}})";
 
 }  // namespace
 

@@ -214,9 +214,11 @@ constexpr std::string_view kCompletionsBody = R"({"type":"object","required":["p
   "best_of":{"type":"integer"},"logprobs":{"type":"integer","minimum":0,"maximum":20},"stream":{"type":"boolean"},
   "stream_options":{"type":"object","properties":{"include_usage":{"type":"boolean"}}},"temperature":{"type":"number","minimum":0},
   "top_p":{"type":"number","minimum":0,"maximum":1},"top_k":{"type":"integer"},"min_p":{"type":"number"},"typical_p":{"type":"number"},"presence_penalty":{"type":"number"},
-  "frequency_penalty":{"type":"number"},"repetition_penalty":{"type":"number"},
+  "frequency_penalty":{"type":"number"},"repetition_penalty":{"type":"number"},"repeat_penalty":{"type":"number"},
   "repeat_last_n":{"type":"integer"},"dry_multiplier":{"type":"number"},"dry_base":{"type":"number"},"dry_allowed_length":{"type":"integer"},
-  "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},"seed":{"type":"integer"},
+  "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},"seed":{"type":"integer"},"ignore_eos":{"type":"boolean"},"user":{"type":"string"},
+  "response_format":{"type":"object","properties":{"type":{"enum":["text","json_object","json_schema"]},"json_schema":{"type":"object"}}},"guided_json":{"anyOf":[{"type":"object"},{"type":"string"}]},"guided_regex":{"type":"string"},"guided_choice":{"type":"array","items":{"type":"string"}},"guided_grammar":{"type":"string"},
+  "json_schema":{"anyOf":[{"type":"object"},{"type":"string"}]},"grammar":{"type":"string"},"structured_outputs":{"type":"object"},
   "stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"logit_bias":{"type":"object","additionalProperties":{"type":"number"}}}})";
 
 }  // namespace

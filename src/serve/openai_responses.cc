@@ -217,7 +217,11 @@ constexpr std::string_view kResponsesBody = R"({"type":"object","required":["inp
   "max_output_tokens":{"type":"integer","minimum":1},"stream":{"type":"boolean"},"store":{"type":"boolean"},"previous_response_id":{"type":"string"},
   "temperature":{"type":"number","minimum":0},"top_p":{"type":"number","minimum":0,"maximum":1},"tools":{"type":"array","items":{"type":"object"}},
   "tool_choice":{"anyOf":[{"enum":["none","auto","required"]},{"type":"object"}]},"parallel_tool_calls":{"type":"boolean"},"text":{"type":"object"},
-  "reasoning":{"type":"object"},"truncation":{"enum":["disabled","auto"]},"metadata":{"type":"object"}}})";
+  "reasoning":{"type":"object"},"truncation":{"enum":["disabled","auto"]},"background":{"type":"boolean"},"user":{"type":"string"},
+  "top_k":{"type":"integer"},"stop":{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"min_p":{"type":"number"},"typical_p":{"type":"number"},"presence_penalty":{"type":"number"},"frequency_penalty":{"type":"number"},"repetition_penalty":{"type":"number"},"repeat_penalty":{"type":"number"},
+  "repeat_last_n":{"type":"integer"},"dry_multiplier":{"type":"number"},"dry_base":{"type":"number"},"dry_allowed_length":{"type":"integer"},
+  "dry_penalty_last_n":{"type":"integer"},"dry_sequence_breakers":{"type":"array","items":{"type":"string"}},"seed":{"type":"integer"},
+  "logit_bias":{"type":"object","additionalProperties":{"type":"number"}},"ignore_eos":{"type":"boolean"},"metadata":{"type":"object"}}})";
 
 }  // namespace
 

@@ -42,12 +42,13 @@ bool asks_for_websocket(const HttpRequest& request) {
   return wanted.find("websocket") != std::string::npos;
 }
 
-void answer_error(HttpExchange& exchange, ApiStyle style, const Refusal& refusal, const std::string& id, const std::string& allowed = "") {
+void answer_error(HttpExchange& exchange, ApiStyle style, const Refusal& refusal, const std::string& id, const std::string& allowed = "", const std::string& ignored = "") {
   HttpHeaders headers{{"X-Request-Id", id}};
   if (refusal.retry_after_s > 0) headers.push_back({"Retry-After", std::to_string(refusal.retry_after_s)});
   // A browser asks its user for a key where it meets this challenge, and sends it along from then on.
   if (refusal.status == 401) headers.push_back({"WWW-Authenticate", style == ApiStyle::kPage ? "Basic realm=\"Ingot\", charset=\"UTF-8\"" : "Bearer"});
   if (!allowed.empty()) headers.push_back({"Allow", allowed});
+  if (!ignored.empty()) headers.push_back({"X-Ingot-Ignored-Fields", ignored});
   if (style == ApiStyle::kPage) {
     headers.insert(headers.end(), page_headers().begin(), page_headers().end());
     return exchange.send(refusal.status, "text/html; charset=utf-8", error_page(refusal), headers);
@@ -166,7 +167,7 @@ void Service::run(Call& call) {
 
 void Service::fail(Call& call, const Refusal& refusal) {
   call.usage.status = refusal.status;
-  if (!call.exchange().begun()) return answer_error(call.exchange(), call.route().style, refusal, call.id());
+  if (!call.exchange().begun()) return answer_error(call.exchange(), call.route().style, refusal, call.id(), "", call.ignored());
   // In mid-stream: the status has gone out already, so the stream says what happened and ends.
   call.send_event(call.route().style == ApiStyle::kAnthropic ? "error" : "", error_of(call.route().style, refusal, call.id()));
   call.exchange().finish();

@@ -57,7 +57,8 @@ void detokenize(Service& service, Call& call) {
 
 constexpr std::string_view kTokenize = R"({"type":"object","properties":{"model":{"type":"string"},"prompt":{"type":"string"},"content":{"type":"string"},
   "messages":{"type":"array","items":{"type":"object"}},"add_special_tokens":{"type":"boolean"},"add_special":{"type":"boolean"},"with_pieces":{"type":"boolean"},
-  "return_token_strs":{"type":"boolean"}}})";
+  "return_token_strs":{"type":"boolean"},"parse_special":{"type":"boolean"},"tools":{"type":"array","items":{"type":"object"}},
+  "tool_choice":{"anyOf":[{"type":"string"},{"type":"object"}]},"parallel_tool_calls":{"type":"boolean"}}})";
 constexpr std::string_view kDetokenize = R"({"type":"object","required":["tokens"],"properties":{"model":{"type":"string"},
   "tokens":{"type":"array","items":{"type":"integer","minimum":0}}}})";
 

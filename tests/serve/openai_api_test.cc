@@ -135,6 +135,55 @@ TEST_F(OpenAiApi, RefusesPlainly) {
   EXPECT_EQ(client.post("/v1/chat/completions", std::string(5000, '[')).status, 400);
 }
 
+// What a request means and the service passes over is told by a header; what it knows is not.
+TEST_F(OpenAiApi, IgnoredFieldsAreNamedInAHeader) {
+  const auto ignored = [&](const char* path, const Json& body, int status = 200) -> std::string {
+    const Answer answer = service->post(path, body);
+    EXPECT_EQ(answer.status, status) << answer.body;
+    const std::string name = "X-Ingot-Ignored-Fields: ";
+    const size_t at = answer.head.find(name);
+    return at == std::string::npos ? "" : answer.head.substr(at + name.size(), answer.head.find("\r\n", at) - at - name.size());
+  };
+  const Json plain = {{"model", "talker"}, {"messages", said("The kernel")}, {"max_tokens", 1}};
+  const auto with = [&](const Json& more) {
+    Json body = plain;
+    body.update(more);
+    return body;
+  };
+  EXPECT_EQ(ignored("/v1/chat/completions", plain), "");
+  EXPECT_EQ(ignored("/v1/chat/completions", with({{"temprature", 0}, {"max_token", 1}, {"service_tier", "auto"}, {"foo", 1}})), "temprature (temperature?), max_token (max_tokens?), service_tier, foo");
+  EXPECT_EQ(ignored("/v1/chat/completions", with({{"temprature", 0}, {"stream", true}})), "temprature (temperature?)");
+  EXPECT_EQ(ignored("/v1/chat/completions", {{"model", "talker"}, {"mesages", said("hi")}}, 400), "mesages (messages?)") << "an error has it, too";
+  EXPECT_EQ(ignored("/v1/chat/completions", with({{"a\r\nSet-Cookie: b", 1}})), "a??Set-Cookie??b");
+  EXPECT_EQ(ignored("/v1/chat/completions", with({{std::string(100, 'x'), 1}})), std::string(64, 'x'));
+  Json many = plain;
+  for (int i = 10; i < 40; ++i) many["unknown_" + std::to_string(i)] = i;
+  const std::string told = ignored("/v1/chat/completions", many);
+  EXPECT_NE(told.find("unknown_25, ..."), std::string::npos) << told;
+  EXPECT_EQ(told.find("unknown_26"), std::string::npos) << told;
+  // Every field that a handler looks for is in its route's schema.
+  const Json drawn = {{"temperature", 0.5}, {"top_p", 0.9}, {"top_k", 5}, {"min_p", 0.1}, {"typical_p", 1}, {"presence_penalty", 0}, {"frequency_penalty", 0}, {"repetition_penalty", 1},
+                      {"repeat_penalty", 1}, {"repeat_last_n", 4}, {"dry_multiplier", 0}, {"dry_base", 2}, {"dry_allowed_length", 2}, {"dry_penalty_last_n", 8}, {"dry_sequence_breakers", {"a"}},
+                      {"seed", 1}, {"stop", "x"}, {"ignore_eos", false}, {"logit_bias", Json::object()}};
+  const Json forms = {{"response_format", {{"type", "text"}}}, {"guided_json", nullptr}, {"guided_regex", nullptr}, {"guided_choice", nullptr}, {"guided_grammar", nullptr}, {"json_schema", nullptr},
+                      {"grammar", ""}, {"structured_outputs", nullptr}};
+  Json chat = with(drawn);
+  chat.update(forms);
+  chat.update({{"max_completion_tokens", 1}, {"n", 1}, {"stream", false}, {"stream_options", nullptr}, {"logprobs", true}, {"top_logprobs", 1}, {"tools", nullptr}, {"tool_choice", nullptr},
+               {"parallel_tool_calls", true}, {"documents", nullptr}, {"chat_template_kwargs", Json::object()}, {"reasoning_effort", "low"}, {"user", "me"}});
+  EXPECT_EQ(ignored("/v1/chat/completions", chat), "");
+  Json complete = drawn;
+  complete.update(forms);
+  complete.update({{"model", "talker"}, {"prompt", "The"}, {"max_tokens", 1}, {"suffix", ""}, {"echo", false}, {"n", 1}, {"best_of", 1}, {"logprobs", 1}, {"stream", false}, {"stream_options", nullptr}});
+  EXPECT_EQ(ignored("/v1/completions", complete), "");
+  Json respond = drawn;
+  respond.update({{"model", "talker"}, {"input", "hi"}, {"max_output_tokens", 1}, {"instructions", "be brief"}, {"store", false}, {"background", false}, {"truncation", "disabled"}, {"text", nullptr},
+                  {"reasoning", nullptr}, {"previous_response_id", nullptr}, {"metadata", Json::object()}, {"user", "me"}, {"tools", nullptr}, {"tool_choice", nullptr}, {"parallel_tool_calls", true}});
+  EXPECT_EQ(ignored("/v1/responses", respond), "");
+  EXPECT_EQ(ignored("/tokenize", {{"model", "talker"}, {"content", "a"}, {"parse_special", true}, {"add_special", true}, {"with_pieces", true}, {"return_token_strs", true}}), "");
+  EXPECT_EQ(ignored("/v1/messages/count_tokens", {{"model", "talker"}, {"messages", said("hi")}, {"thinking", {{"type", "disabled"}}}, {"tool_choice", nullptr}, {"tools", nullptr}}), "");
+}
+
 TEST_F(OpenAiApi, Completions) {
   const Json body = {{"model", "ingot-base"}, {"prompt", "The kernel now"}, {"max_tokens", 8}, {"temperature", 0}};
   const Json whole = service->ask("/v1/completions", body);
