@@ -19,7 +19,7 @@ namespace ingot {
 
 std::vector<std::string> lines_of_file(const std::string& path) {
   std::ifstream in(path);
-  if (!in) bad_input("the file cannot be read", path, "give one text a line");
+  if (!in) bad_input("the file cannot be read", path, "check the path; it holds one text a line");
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);)
     if (!line.empty()) lines.push_back(std::move(line));

@@ -21,6 +21,7 @@ struct ImatrixOptions {
 
 void compute(const ImatrixOptions& o) {
   end_on_interrupt();
+  check_output(o.out);
   auto language = open_model(o.model);
   const Llama& model = *language.model;
   MappedFile text(o.file);

@@ -28,6 +28,7 @@ void add_new(CLI::App& app) {
   command->callback([options] {
     const std::filesystem::path file = std::filesystem::path(options->folder) / "recipe.toml";
     if (std::filesystem::exists(file)) bad_input("there is a recipe already", file.string(), "choose another folder, or remove it");
+    if (std::filesystem::exists(options->folder) && !std::filesystem::is_directory(options->folder)) bad_input("this is a file, not a folder", options->folder, "choose another name for the recipe's folder");
     if (options->from.empty()) options->from = {"changelogs:/usr/share/doc"};
     const auto say = [&](const std::string& line) { fmt::print(options->json ? stderr : stdout, "{}\n", line); };
     std::vector<Record> records;

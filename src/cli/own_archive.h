@@ -13,7 +13,7 @@ namespace ingot {
 inline std::filesystem::path own_archive_or(const std::string& given) {
   if (!given.empty()) return given;
   if (looks_like_archive(own_path())) return own_path();
-  throw Error(ErrorKind::usage, "no FILE is given", "", "name the .ingot file");
+  throw Error(ErrorKind::usage, "no AI is named", "", "give its file, NAME.ingot");
 }
 
 }  // namespace ingot

@@ -41,7 +41,7 @@ void add_people(CLI::App& app) {
   command->add_flag("--json", options->json, "print one JSON object");
   command->callback([options] {
     const auto ai = Ai::open(options->file);
-    if (ai->kind() != "triage") bad_input("only an AI of kind \"triage\" knows people", options->file, "");
+    if (ai->kind() != "triage") bad_input("this AI is of kind \"" + std::string(ai->kind()) + "\"; only one of kind \"triage\" knows people", options->file, "give a triage AI's file");
     const auto file = People::beside(options->file);
     People people = People::read(file);
     for (const std::string& one : options->rename) {

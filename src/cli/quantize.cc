@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/progress.h"
 #include "core/threads.h"
 #include "formats/gguf.h"
@@ -77,6 +78,7 @@ std::string quantized(const GgufTensor& t, ElementType to, const float* importan
 
 void quantize(const QuantizeOptions& o) {
   const Plan plan = plan_of(o.type);
+  check_output(o.out);
   auto file = gguf_of_model(find_model(o.in));
   Importance importance;
   if (!o.importance.empty()) importance = Importance::open(o.importance);

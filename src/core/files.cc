@@ -38,7 +38,7 @@ MappedFile::MappedFile(const fs::path& path) {
   if (file.fd < 0) fail("open", path, errno);
   struct stat info {};
   if (fstat(file.fd, &info) != 0) fail("read", path, errno);
-  if (!S_ISREG(info.st_mode)) bad_input("not a regular file", path.string(), "give a file");
+  if (!S_ISREG(info.st_mode)) bad_input(S_ISDIR(info.st_mode) ? "this is a folder" : "this is no plain file", path.string(), "give a file");
   size_ = static_cast<size_t>(info.st_size);
   if (size_ == 0) return;
   void* address = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
@@ -80,6 +80,7 @@ std::string read_file(const fs::path& path, size_t limit) {
   for (;;) {
     ssize_t n = read(file.fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EISDIR) bad_input("this is a folder", path.string(), "give a file");
     if (n < 0) fail("read", path, errno);
     if (n == 0) return text;
     text.append(buffer, static_cast<size_t>(n));
@@ -103,8 +104,8 @@ fs::path output_target(const fs::path& path) {
 void check_output(const fs::path& path) {
   const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code error;
-  if (fs::is_directory(path, error)) throw Error(ErrorKind::environment, "there is a folder of this name", path.string(), "choose another file with -o");
-  if (!fs::is_directory(parent, error)) throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another with -o");
+  if (fs::is_directory(path, error)) throw Error(ErrorKind::environment, "there is a folder of this name", path.string(), "choose another file to write");
+  if (!fs::is_directory(parent, error)) throw Error(ErrorKind::environment, "there is no such folder", parent.string(), "make it, or choose another place to write");
   if (access(parent.c_str(), W_OK) != 0) fail("write into", parent, errno);
   output_target(path);
 }

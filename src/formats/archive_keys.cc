@@ -18,7 +18,7 @@ const unsigned char* raw(std::string_view bytes) { return reinterpret_cast<const
 
 Key private_key(std::string_view seed) {
   Key key(seed.size() == 32 ? EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, raw(seed), seed.size()) : nullptr, EVP_PKEY_free);
-  if (!key) bad_input("not an Ed25519 signing key (" + std::to_string(seed.size()) + " bytes; it has 32)", "key", "make one with `ingot key new`");
+  if (!key) bad_input("the signing key has " + std::to_string(seed.size()) + " bytes, an Ed25519 seed has 32", "key", "make one with: head -c 32 /dev/urandom > KEY");
   return key;
 }
 

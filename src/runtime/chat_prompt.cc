@@ -9,7 +9,7 @@ namespace {
 
 const std::string& source_of(const Tokenizer& tokenizer) {
   if (tokenizer.chat_template.empty())
-    bad_input("the model has no chat template", "tokenizer", "it was not made for conversation; use an instruct model, such as smollm2-135m-instruct");
+    bad_input("it has no chat template", "model", "it was not made for conversation; use an instruct model, such as smollm2-135m-instruct");
   return tokenizer.chat_template;
 }
 

@@ -360,6 +360,7 @@ Pulled pull_model(const std::string& what, const std::vector<CatalogueModel>& ca
   const bool local = !known && place.kind == ModelPlace::Kind::path;
   if (local && !fs::exists(what, failed)) {
     if (auto there = options.again ? std::nullopt : stored_model(options.data, what)) return {*there, true};
+    if (what.find('/') != std::string::npos) bad_input("there is no such file or folder", what, "check the path; ingot list --catalogue shows the names that there are");
     std::vector<std::string> names;
     for (const CatalogueModel& model : catalogue) names.push_back(model.name);
     const std::string near = nearest_name(what, names);

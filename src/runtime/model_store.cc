@@ -41,7 +41,7 @@ StoredModel StoredModel::parse(const std::string& text, const std::string& where
     out.open = in.at("open").get<std::string>();
     out.pulled_at = in.value("pulled_at", int64_t{0});
     for (const auto& file : in.at("files")) out.files.push_back({file.at("path").get<std::string>(), file.at("size").get<uint64_t>(), file.at("sha256").get<std::string>()});
-    if (out.open != "." && !name_problem(out.open).empty()) throw Error(ErrorKind::input, "\"open\" " + name_problem(out.open), where, "");
+    if (out.open != "." && !name_problem(out.open).empty()) throw Error(ErrorKind::input, "\"open\" " + name_problem(out.open), where, "remove the folder and pull the model again");
     return out;
   } catch (const std::exception& error) {
     bad_input(std::string("not a record of a pulled model: ") + error.what(), where, "remove the folder and pull the model again");

@@ -26,6 +26,8 @@ fs::path find_model(const std::string& name) {
     if (const fs::path embedded = share_dir() / "models" / (name + ".gguf"); fs::is_regular_file(embedded)) return embedded;
     if (const auto pulled = pulled_model(name)) return *pulled;
   }
+  if (name.find('/') != std::string::npos || name.ends_with(".gguf") || name.ends_with(".ingot"))
+    bad_input("there is no such file or folder", name, "give the path of a .gguf file or of a model's folder");
   bad_input("there is no model \"" + name + "\"", "model", "give the path of a .gguf file or of a model's folder, ingot-base, or fetch a starter with: ingot pull " + name);
 }
 

@@ -16,7 +16,7 @@ constexpr uint64_t kMostSettings = 64 << 20;
 
 Json read_json(const fs::path& path) {
   if (!fs::is_regular_file(path)) return Json::object();
-  if (fs::file_size(path) > kMostSettings) bad_input("the file has " + std::to_string(fs::file_size(path)) + " bytes", path.string(), "use the model's own file");
+  if (fs::file_size(path) > kMostSettings) bad_input("the file has " + std::to_string(fs::file_size(path)) + " bytes, at most " + std::to_string(kMostSettings) + " are read", path.string(), "use the model's own file");
   try {
     Json json = Json::parse(MappedFile(path).text());
     return json.is_object() ? json : Json::object();

@@ -124,6 +124,35 @@ TEST_F(Unhappy, ANumberOutOfItsRangeIsToldWithTheRange) {
   }
 }
 
+// What was given is called by its name: a folder, a file, an adapter, a model.
+TEST_F(Unhappy, ErrorsNameWhatIsWrongAndWhatToDo) {
+  write("text.txt", "words");
+  fs::create_directories(folder_ / "empty");
+  const std::string text = path("text.txt"), empty = path("empty"), gone = path("gone.gguf"), base = "models/ingot-base.gguf";
+  struct Wrong {
+    std::string command;
+    int code;
+    std::string told;
+  };
+  for (const Wrong& wrong : std::vector<Wrong>{
+           {"embed " + base + " " + empty, 3, empty + ": this is a folder; give a file"},
+           {"tokenize " + base + " " + empty, 3, empty + ": this is a folder; give a file"},
+           {"generate " + gone + " -p a", 3, gone + ": there is no such file or folder; give the path of a .gguf file or of a model's folder"},
+           {"serve " + path("gone.ingot"), 3, path("gone.ingot") + ": there is no such file or folder; give the path of a .gguf file or of a model's folder"},
+           {"pull " + path("gone"), 3, path("gone") + ": there is no such file or folder; check the path; ingot list --catalogue shows the names that there are"},
+           {"generate " + base + " -p a --adapter " + text, 3, text + ": the file is no LoRA adapter; give a PEFT folder or a GGUF file of type adapter"},
+           {"generate " + base + " -p a --adapter " + empty, 3, empty + ": the folder holds no LoRA adapter: adapter_config.json is missing; give a folder that PEFT saved as safetensors, or a GGUF file"},
+           {"quantize " + base + " " + path("none/a.gguf") + " F16", 7, path("none") + ": there is no such folder; make it, or choose another place to write"},
+           {"merge " + base + " " + base + " " + empty, 7, empty + ": there is a folder of this name; choose another file to write"},
+           {"imatrix " + base + " LICENSE -o " + empty, 7, empty + ": there is a folder of this name; choose another file to write"},
+           {"new " + text, 3, text + ": this is a file, not a folder; choose another name for the recipe's folder"},
+           {"classify", 2, "no AI is named; give its file, NAME.ingot"}}) {
+    const Ran ran = shell(kIngot + " " + wrong.command);
+    EXPECT_EQ(ran.code, wrong.code) << wrong.command;
+    EXPECT_EQ(ran.out, "ingot: " + wrong.told + "\n") << wrong.command;
+  }
+}
+
 TEST_F(Unhappy, TextThatIsNotUtf8BuildsAndIsTold) {
   write_bugs("bugs.csv", 200);
   std::ofstream(folder_ / "bugs.csv", std::ios::app | std::ios::binary) << "900,person1,part0,caf\xe9 \x80 word10x,1000900000\n";

@@ -38,9 +38,14 @@ std::shared_ptr<const LoraAdapter> LoraAdapter::open(const std::filesystem::path
   std::shared_ptr<LoraAdapter> adapter(new LoraAdapter);
   adapter->name_ = path.string();
   adapter->layers_.resize(static_cast<size_t>(base.config().layers));
-  if (std::filesystem::is_directory(path))
+  if (std::filesystem::is_directory(path)) {
+    for (const char* name : {"adapter_config.json", "adapter_model.safetensors"})
+      if (!std::filesystem::exists(path / name)) bad_input(std::string("the folder holds no LoRA adapter: ") + name + " is missing", path.string(), "give a folder that PEFT saved as safetensors, or a GGUF file");
     adapter->read_peft(read_file(path / "adapter_config.json"), (path / "adapter_config.json").string(), *Safetensors::open(path / "adapter_model.safetensors"), base);
-  else adapter->read_gguf(*Gguf::open(path), base);
+  } else {
+    if (!MappedFile(path).text().starts_with("GGUF")) bad_input("the file is no LoRA adapter", path.string(), "give a PEFT folder or a GGUF file of type adapter");
+    adapter->read_gguf(*Gguf::open(path), base);
+  }
   adapter->gather();
   return adapter;
 }
@@ -131,7 +136,7 @@ void LoraAdapter::read_gguf(const Gguf& file, const Llama& base) {
     if (part(layer, static_cast<LoraTarget>(target)).rank) bad_input("the matrix of layer " + std::to_string(layer) + " stands twice", file.name() + ": " + t.name, "save the adapter again");
     const Weight& w = matrix_of(base.layer(layer), static_cast<LoraTarget>(target));
     const int64_t rank = t.shape.empty() ? 0 : t.shape[0];
-    if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank), file.name() + ": " + t.name, "save the adapter again");
+    if (rank < 1 || rank > kMaxRank) bad_input("the rank is " + std::to_string(rank) + ", expected 1 to " + std::to_string(kMaxRank), file.name() + ": " + t.name, "save the adapter again");
     auto floats = [&](const std::string& name, int64_t rows, int64_t cols) {
       const GgufTensor& from = file.tensor(name, std::vector<int64_t>{rows, cols});
       std::vector<float> out(static_cast<size_t>(rows * cols));
