@@ -302,7 +302,7 @@ Arguments Evaluator::arguments(const Expression& e, Scope* scope) {
     if (!more.dict()) throw Failure{std::string("** of a ") + more.type_name()};
     for (const auto& [key, value] : more.dict()->items) {
       if (!key.is_string()) throw Failure{"** of a mapping whose keys are no texts"};
-      if (std::any_of(a.named.begin(), a.named.end(), [&](const auto& named) { return named.first == key.text(); }))
+      if (std::any_of(a.named.begin(), a.named.end(), [&key = key](const auto& named) { return named.first == key.text(); }))
         throw Failure{"two values for the argument " + key.text()};
       budget_.charge(96);
       a.named.emplace_back(key.text(), value);
