@@ -11,7 +11,7 @@ namespace ingot {
 namespace {
 
 // Twelve engineers, three a component; a component has its words and a person has a few of their own.
-std::vector<Record> planted(size_t count, uint64_t seed) {
+std::vector<Record> planted_records(size_t count, uint64_t seed) {
   Random random(seed);
   std::vector<Record> records;
   for (size_t i = 0; i < count; ++i) {
@@ -33,7 +33,7 @@ std::vector<Record> planted(size_t count, uint64_t seed) {
 }
 
 TEST(Triage, LearnsWhatTheTextSaysAndNothingElse) {
-  const auto all = planted(1500, 1);
+  const auto all = planted_records(1500, 1);
   const std::span<const Record> train(all.data(), 1200);
   std::vector<Record> test(all.begin() + 1200, all.end());
   const TriageModel model = TriageModel::train(train, {});
@@ -50,7 +50,7 @@ TEST(Triage, LearnsWhatTheTextSaysAndNothingElse) {
 }
 
 TEST(Triage, AnUnseenEngineerIsAMiss) {
-  const auto all = planted(400, 2);
+  const auto all = planted_records(400, 2);
   const TriageModel model = TriageModel::train(std::span(all).first(300), {});
   std::vector<Record> test(all.begin() + 300, all.end());
   for (Record& record : test) record.engineer = "nobody known";
@@ -61,7 +61,7 @@ TEST(Triage, AnUnseenEngineerIsAMiss) {
 }
 
 TEST(Triage, SavedAndLoadedAnswersAreTheSame) {
-  const auto all = planted(400, 3);
+  const auto all = planted_records(400, 3);
   const TriageModel model = TriageModel::train(all, {});
   const std::string bytes = model.save();
   const TriageModel again = TriageModel::load(std::as_bytes(std::span(bytes)));
@@ -80,7 +80,7 @@ TEST(Triage, SavedAndLoadedAnswersAreTheSame) {
 }
 
 TEST(Triage, AlteredBytesNeverCrash) {
-  const std::string bytes = TriageModel::train(planted(120, 4), {}).save();
+  const std::string bytes = TriageModel::train(planted_records(120, 4), {}).save();
   Random random(5);
   for (int round = 0; round < 300; ++round) {
     std::string altered = bytes;
@@ -94,7 +94,7 @@ TEST(Triage, AlteredBytesNeverCrash) {
 }
 
 TEST(Triage, TooLittleIsSaid) {
-  const auto few = planted(20, 6);
+  const auto few = planted_records(20, 6);
   EXPECT_THROW(TriageModel::train(few, {}), Error);
 }
 
