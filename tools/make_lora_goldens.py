@@ -46,6 +46,7 @@ cases = {
     "plain": LoraConfig(r=4, lora_alpha=8, target_modules=everything),
     "rslora": LoraConfig(r=3, lora_alpha=5, use_rslora=True, target_modules=["q_proj", "up_proj"], rank_pattern={"layers.1.self_attn.q_proj": 6}, alpha_pattern={"up_proj": 2}),
     "dora": LoraConfig(r=2, lora_alpha=4, use_dora=True, target_modules=["q_proj", "k_proj", "down_proj"]),
+    "vocabulary": LoraConfig(r=3, lora_alpha=6, target_modules=["embed_tokens", "lm_head", "v_proj"]),
 }
 ids = tensors["golden.ids"].long()[:1, :24]
 with torch.no_grad():

@@ -63,7 +63,7 @@ class Runner {
     Context c{team_, arena_};
     Tensor hidden = model_.cached(c, ids_, places_, cache_, adapters_);
     auto last = static_cast<int64_t>(pages_.size());
-    if (ends) model_.logits(c, rows == 1 ? hidden : Tensor{hidden.row(hidden.rows - last), nullptr, last, hidden.cols});
+    if (ends) model_.logits(c, rows == 1 ? hidden : Tensor{hidden.row(hidden.rows - last), nullptr, last, hidden.cols}, adapters_);
     arena_.release(mark);
   }
 

@@ -36,7 +36,8 @@ void merge(const MergeOptions& o) {
   for (const auto& [to, count] : done.matrices) types += (types.empty() ? "" : ", ") + std::to_string(count) + " in " + std::string(element_name(to));
   std::printf("%s: changed matrices: %s", o.out.c_str(), types.c_str());
   if (done.rounding > 0) std::printf("; rounding to that moved them by %.3g %% of what the adapter did", 100 * done.rounding);
-  std::printf("%s\n", done.rounding > 0.1 ? ", --type F16 keeps more of it" : "");
+  const char* finer = done.matrices.contains(ElementType::kF16) ? "F32" : "F16";
+  std::printf("%s\n", done.rounding > 0.1 ? (std::string(", --type ") + finer + " keeps more of it").c_str() : "");
 }
 
 }  // namespace

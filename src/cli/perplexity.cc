@@ -65,7 +65,8 @@ void add_perplexity(CLI::App& app) {
         int64_t from = std::max(at, n / 2), to = std::min(at + count, n - 1);  // rows whose next token is scored
         if (from < to) {
           Tensor rows{hidden.row(from - at), nullptr, to - from, hidden.cols};
-          Tensor logits = model.logits(c, rows);
+          const AdapterRows head{adapter.get(), 0, rows.rows};
+          Tensor logits = model.logits(c, rows, adapter ? std::span(&head, 1) : std::span<const AdapterRows>());
           for (int64_t r = 0; r < logits.rows; ++r) {
             const float* row = logits.row(r);
             double top = *std::max_element(row, row + logits.cols), sum = 0;

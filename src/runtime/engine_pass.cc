@@ -94,9 +94,11 @@ std::vector<Engine::Decision> Engine::forward(std::vector<Planned>& plan) {
   Tensor hidden = model_->cached(c, ids, places, cache_, adapters);
   std::vector<Decision> out;
   std::vector<int64_t> rows;  // of hidden, that predict
+  std::vector<AdapterRows> heads;  // of those rows
   for (const Planned& p : plan) {
     if (!p.sequence->decoding() && p.sequence->request().prompt_logprobs >= 0) score_prompt(p, c, hidden);
     if (!p.predicts) continue;
+    const auto predicting = static_cast<int64_t>(rows.size());
     auto& sequences = p.sequence->job.sequences;
     bool begins = !p.sequence->forked && p.sequence->choice == 0;
     p.sequence->forked = true;
@@ -107,11 +109,12 @@ std::vector<Engine::Decision> Engine::forward(std::vector<Planned>& plan) {
       d.row = static_cast<int64_t>(rows.size());
       for (int64_t r = 0; r <= static_cast<int64_t>(p.guesses.size()); ++r) rows.push_back(p.first + p.count - 1 + r);
     }
+    if (const LoraAdapter* adapter = p.sequence->request().adapter.get()) heads.push_back({adapter, predicting, static_cast<int64_t>(rows.size()) - predicting});
   }
   if (rows.empty()) return out;
   Tensor last = c.make(static_cast<int64_t>(rows.size()), hidden.cols);
   for (int64_t i = 0; i < last.rows; ++i) std::memcpy(last.row(i), hidden.row(rows[static_cast<size_t>(i)]), static_cast<size_t>(hidden.cols) * sizeof(float));
-  Tensor logits = model_->logits(c, last);
+  Tensor logits = model_->logits(c, last, heads);
   team_.parallel_for(out.size(), 1, [&](size_t from, size_t to) {
     for (size_t i = from; i < to; ++i) decide(out[i], logits);
   });
@@ -129,7 +132,8 @@ void Engine::score_prompt(const Planned& p, const Context& c, Tensor hidden) {
   for (int64_t first = 0; first < count; first += kRows) {
     auto mark = c.arena.mark();
     int64_t rows = std::min(kRows, count - first);
-    Tensor logits = model_->logits(c, Tensor{hidden.row(p.first + first), nullptr, rows, hidden.cols});
+    const AdapterRows head{s.request().adapter.get(), 0, rows};
+    Tensor logits = model_->logits(c, Tensor{hidden.row(p.first + first), nullptr, rows, hidden.cols}, head.adapter ? std::span(&head, 1) : std::span<const AdapterRows>());
     c.team.parallel_for(static_cast<size_t>(rows), 1, [&](size_t from, size_t to) {
       for (size_t i = from; i < to; ++i) {
         auto token = static_cast<size_t>(s.stored + first) + i + 1;

@@ -36,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       KvCache cache = base->make_cache(64, CacheType::kF32);
       const int32_t page = cache.take();
       const std::array<RowPlace, 2> places{RowPlace{&page, 0}, {&page, 1}};
-      base->cached(c, std::array<int32_t, 2>{3, 15}, places, cache, std::array{AdapterRows{adapter.get(), 0, 2}});
+      const std::array rows{AdapterRows{adapter.get(), 0, 2}};
+      base->logits(c, base->cached(c, std::array<int32_t, 2>{3, 15}, places, cache, rows), rows);
     } catch (const Error&) {
     }
   }

@@ -163,7 +163,7 @@ class LoraTest : public testing::Test {
       for (int i = 0; i < kTokens; ++i) places.push_back({&pages[s], i});
       ids.insert(ids.end(), ids_.begin(), ids_.end());
     }
-    Tensor y = model.logits(c, model.cached(c, ids, places, cache, groups));
+    Tensor y = model.logits(c, model.cached(c, ids, places, cache, groups), groups);
     return {y.data, y.data + y.size()};
   }
   static double difference(std::span<const float> found, std::span<const float> expected) {
@@ -182,7 +182,7 @@ TEST_F(LoraTest, LogitsAsPeft) {
   for (Target target : available_targets()) {
     force_target(target);
     EXPECT_LE(difference(logits(*model_, {nullptr}), golden("base")), 1e-5);
-    for (const char* name : {"plain", "rslora", "dora"}) {
+    for (const char* name : {"plain", "rslora", "dora", "vocabulary"}) {
       auto adapter = open(name);
       EXPECT_LE(difference(logits(*model_, {adapter.get()}), golden(name)), 2e-5) << name << " " << target_name(target);
       EXPECT_GT(difference(golden(name), golden("base")), 0.05) << name;  // the adapter matters
@@ -223,9 +223,9 @@ TEST_F(LoraTest, HalfPrecisionStaysAsItIsStored) {
 }
 
 TEST_F(LoraTest, AdaptersOfOneBatchAreAsAlone) {
-  auto plain = open("plain"), root = open("rslora"), dora = open("dora");
+  auto plain = open("plain"), root = open("rslora"), dora = open("dora"), vocabulary = open("vocabulary");
   EXPECT_NE(plain->serial(), root->serial());
-  const std::vector<const LoraAdapter*> batch{nullptr, plain.get(), plain.get(), dora.get(), root.get(), nullptr};
+  const std::vector<const LoraAdapter*> batch{nullptr, plain.get(), plain.get(), dora.get(), root.get(), vocabulary.get(), nullptr};
   auto all = logits(*model_, batch);
   for (size_t s = 0; s < batch.size(); ++s) {
     auto one = logits(*model_, {batch[s]});
@@ -234,7 +234,13 @@ TEST_F(LoraTest, AdaptersOfOneBatchAreAsAlone) {
 }
 
 TEST_F(LoraTest, MergedIsAsApplied) {
-  for (const char* name : {"plain", "dora"}) EXPECT_LE(difference(logits(*merged(*model_, *open(name)), {nullptr}), golden(name)), 2e-5) << name;
+  for (const char* name : {"plain", "dora", "vocabulary"}) EXPECT_LE(difference(logits(*merged(*model_, *open(name)), {nullptr}), golden(name)), 2e-5) << name;
+  // The base reads and writes by one table; what changes the one must not change the other.
+  EXPECT_TRUE(model_->config().tied && merged(*model_, *open("plain"))->config().tied);
+  auto parted = merged(*model_, *open("vocabulary"));
+  EXPECT_FALSE(parted->config().tied);
+  EXPECT_LE(difference(logits(*merged(*parted, *open("plain")), {nullptr}), logits(*parted, {open("plain").get()})), 2e-5);
+  EXPECT_LE(difference(logits(*merged(*parted, *open("vocabulary")), {nullptr}), logits(*parted, {open("vocabulary").get()})), 2e-5) << "a head of its own";
 }
 
 // A base in two parts, aligned to 64: the result is one file that opens, with what still holds of the metadata.
@@ -339,6 +345,39 @@ TEST_F(LoraTest, GgufAdapters) {
   fs::remove(path);
 }
 
+// llama.cpp's converter turns the embedding's A over, and leaves the base's copies out.
+TEST_F(LoraTest, GgufAdaptersOfTheVocabulary) {
+  const auto peft = Safetensors::open(data_ + "lora/vocabulary/adapter_model.safetensors");
+  GgufWriter out;
+  out.set("general.type", GgufValue::text("adapter"));
+  out.set("general.architecture", GgufValue::text("llama"));
+  out.set("adapter.type", GgufValue::text("lora"));
+  out.set("adapter.lora.alpha", GgufValue::f32(6));
+  const auto add = [&](const std::string& from, const std::string& to, bool turned = false) {
+    const auto* t = peft->find("base_model.model." + from);
+    ASSERT_NE(t, nullptr) << from;
+    auto values = peft->floats(t->name, t->shape), other = values;
+    std::vector<int64_t> shape(t->shape.begin(), t->shape.end());
+    if (turned) {
+      for (int64_t r = 0; r < shape[0]; ++r)
+        for (int64_t c = 0; c < shape[1]; ++c) values[static_cast<size_t>(c * shape[0] + r)] = other[static_cast<size_t>(r * shape[1] + c)];
+      std::swap(shape[0], shape[1]);
+    }
+    out.add(to, shape, ElementType::kF32, std::string(reinterpret_cast<const char*>(values.data()), values.size() * 4));
+  };
+  add("model.embed_tokens.lora_embedding_A", "token_embd.weight.lora_a", true);
+  add("model.embed_tokens.lora_embedding_B", "token_embd.weight.lora_b");
+  for (const char* side : {"A", "B"}) {
+    const std::string small = *side == 'A' ? "a" : "b";
+    add(std::string("lm_head.lora_") + side + ".weight", "output.weight.lora_" + small);
+    for (const char* layer : {"0", "1"}) add(std::string("model.layers.") + layer + ".self_attn.v_proj.lora_" + side + ".weight", std::string("blk.") + layer + ".attn_v.weight.lora_" + small);
+  }
+  const fs::path path = scratch("vocabulary.gguf");
+  out.write(path);
+  EXPECT_LE(difference(logits(*model_, {LoraAdapter::open(path, *model_).get()}), golden("vocabulary")), 2e-5);
+  fs::remove(path);
+}
+
 // A folder's llama has its query and key rows as halves, the adapter's GGUF as pairs.
 TEST_F(LoraTest, GgufAdaptersOverAHuggingFaceFolder) {
   for (const char* name : {"llama1", "llama3", "smollm2", "mistral"}) {
@@ -378,6 +417,23 @@ TEST_F(LoraTest, RefusesWhatDoesNotFit) {
   EXPECT_NE(problem("[").find("JSON"), std::string::npos);
   std::filesystem::remove_all(folder);
   EXPECT_THROW(LoraAdapter::open(data_ + "llama_tiny.gguf", *model_), Error);
+  const auto tensors = [&](const std::string& config, std::initializer_list<std::pair<const char*, std::vector<int64_t>>> list) -> std::string {
+    SafetensorsWriter out;
+    for (const auto& [name, shape] : list) out.add(std::string("base_model.model.") + name, shape, std::vector<float>(static_cast<size_t>(shape[0] * (shape.size() > 1 ? shape[1] : 1)), 0.1f));
+    const std::string bytes = out.bytes();
+    try {
+      LoraAdapter::read(config, std::as_bytes(std::span(bytes)), "test", *model_);
+    } catch (const Error& e) {
+      return e.problem;
+    }
+    return "";
+  };
+  EXPECT_EQ(tensors(R"({"r":2})", {{"model.embed_tokens.lora_embedding_A", {2, 64}}, {"model.embed_tokens.lora_embedding_B", {32, 2}}}), "");
+  EXPECT_EQ(tensors(R"({"r":2})", {{"model.embed_tokens.lora_embedding_A", {2, 65}}, {"model.embed_tokens.lora_embedding_B", {32, 2}}}), "the tensor has shape [2, 65], with this base it would be [2, 64]");
+  EXPECT_EQ(tensors(R"({"r":2})", {{"lm_head.base_layer.weight", {66, 32}}}), "the tensor has shape [66, 32], with this base it would be [64, 32]") << "grown by tokens";
+  EXPECT_EQ(tensors(R"({"r":2,"use_dora":true})", {{"model.embed_tokens.lora_embedding_A", {2, 64}}, {"model.embed_tokens.lora_embedding_B", {32, 2}}, {"model.embed_tokens.lora_magnitude_vector", {32}}}),
+            "DoRA of the embedding is not supported");
+  EXPECT_NE(tensors(R"({"r":2})", {{"model.embed_tokens.weight", {64, 32}}}).find("embedding and head"), std::string::npos) << "a table that was learnt whole";
 
   GgufWriter twice;  // under two spellings
   twice.set("general.type", GgufValue::text("adapter"));

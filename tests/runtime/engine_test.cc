@@ -1,15 +1,69 @@
 #include "engine_fixture.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cmath>
+#include <filesystem>
+#include <map>
 #include <thread>
 
 #include "core/error.h"
+#include "core/random.h"
+#include "formats/gguf.h"
+#include "formats/safetensors_writer.h"
 #include "kernels/target.h"
-
+#include "models/llama/lora.h"
 
 namespace ingot {
 namespace {
+
+namespace fs = std::filesystem;
+
+// What an adapter does to the last product reaches its own requests, in a batch with others, guessed rows and scored prompts too.
+TEST_F(EngineTest, AnAdapterOfTheHeadChangesItsOwnRequestsAlone) {
+  Random random(11);
+  SafetensorsWriter tensors;
+  const auto add = [&](const std::string& name, int64_t rows, int64_t cols) {
+    std::vector<float> values(static_cast<size_t>(rows * cols));
+    for (float& v : values) v = static_cast<float>(random.normal() * 0.5);
+    tensors.add("base_model.model." + name, {rows, cols}, values);
+  };
+  const int64_t vocab = model_->config().vocab, width = model_->config().width;
+  add("model.embed_tokens.lora_embedding_A", 2, vocab), add("model.embed_tokens.lora_embedding_B", width, 2);
+  add("lm_head.lora_A.weight", 2, width), add("lm_head.lora_B.weight", vocab, 2);
+  const std::string bytes = tensors.bytes();
+  const auto adapter = LoraAdapter::read(R"({"r":2,"lora_alpha":4})", std::as_bytes(std::span(bytes)), "test", *model_);
+  const auto adapted = [&](int i) {
+    Generation g = request(i);
+    if (i % 2) g.adapter = adapter;
+    if (i % 3 == 0) g.prompt_logprobs = 0;
+    return g;
+  };
+  constexpr int kMixed = 8;
+  EngineOptions options;
+  options.draft = 3;
+  Engine together(model_, tokenizer_, team_, options);
+  std::vector<GenerationResult> results(kMixed);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kMixed; ++i) clients.emplace_back([&, i] { results[static_cast<size_t>(i)] = together.generate(adapted(i)); });
+  for (auto& client : clients) client.join();
+  for (int i = 0; i < kMixed; ++i) EXPECT_EQ(ids(results[static_cast<size_t>(i)]), ids(Engine(model_, tokenizer_, team_).generate(adapted(i)))) << i;
+  EXPECT_NE(ids(results[1]), ids(Engine(model_, tokenizer_, team_).generate(request(1))));
+  // The reference: the two matrices with the products added in, in F32.
+  const auto file = fs::path(testing::TempDir()) / ("engine_adapter_" + std::to_string(getpid()) + ".gguf");
+  EXPECT_EQ(merge_lora(*model_->file(), *model_, *adapter, file, ElementType::kF32).matrices, (std::map<ElementType, int64_t>{{ElementType::kF32, 2}}));
+  const std::shared_ptr<const Llama> merged = Llama::load(Gguf::open(file));
+  fs::remove(file);
+  Generation scored = request(3);
+  scored.prompt_logprobs = 0, scored.limit = 0;
+  const auto base = Engine(model_, tokenizer_, team_).generate(scored).prompt_scores, wanted = Engine(merged, tokenizer_, team_).generate(scored).prompt_scores;
+  scored.adapter = adapter;
+  const auto got = Engine(model_, tokenizer_, team_).generate(scored).prompt_scores;
+  double off = 0, moved = 0;
+  for (size_t i = 1; i < got.size(); ++i) off = std::max(off, std::abs(static_cast<double>(got[i][0].logprob - wanted[i][0].logprob))), moved = std::max(moved, std::abs(static_cast<double>(base[i][0].logprob - wanted[i][0].logprob)));
+  EXPECT_GT(moved, 20 * off) << off;  // what is left is the base's activations in 8 bits
+}
 
 TEST_F(EngineTest, TokensDoNotDependOnCompanyChunksOrPrefixCache) {
   constexpr int kRequests = 24;

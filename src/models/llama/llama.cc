@@ -29,6 +29,7 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
                 "use the tokenizer that came with this model");
   const float eps = config_.epsilon;
   Tensor x = embed(c, embedding_, ids);
+  adapt_embedding(adapters, ids, x);
   if (config_.embedding_scale != 1) x = scale(c, x, config_.embedding_scale);
   auto block = [this, eps, adapters](const Context& c, int64_t i, Tensor x, std::span<const int32_t> positions, const Attention& attend) {
     const LlamaLayer& l = layers_[static_cast<size_t>(i)];
@@ -81,8 +82,9 @@ Tensor Llama::trunk(const Context& c, std::span<const int32_t> ids, std::span<co
   return rms_norm(c, x, output_norm_, eps);
 }
 
-Tensor Llama::logits(const Context& c, Tensor hidden) const {
+Tensor Llama::logits(const Context& c, Tensor hidden, std::span<const AdapterRows> adapters) const {
   Tensor y = linear(c, hidden, head());
+  adapt(c, adapters, 0, LoraTarget::kHead, hidden, y);
   if (config_.logit_cap > 0) soft_cap(c, y, config_.logit_cap);
   return y;
 }

@@ -80,7 +80,8 @@ class Llama {
   // ids and positions, one a row -> [n, width] after the last norm.
   Tensor trunk(const Context& c, std::span<const int32_t> ids, std::span<const int32_t> positions, const Attention& attend,
                std::span<const AdapterRows> adapters = {}) const;
-  Tensor logits(const Context& c, Tensor hidden) const;
+  Tensor logits(const Context& c, Tensor hidden, std::span<const AdapterRows> adapters = {}) const;  // adapters: of the rows of hidden
+  const Weight& embedding() const { return embedding_; }
   const Weight& head() const { return config_.tied ? embedding_ : output_; }
 
   // The two uses: cached rows of any sequences (those of one adapter together), and whole sequences of `length` rows.

@@ -16,7 +16,10 @@
 
 namespace ingot {
 
-const Weight& matrix_of(const LlamaLayer& l, LoraTarget target) {
+const Weight& matrix_of(const Llama& model, int64_t layer, LoraTarget target) {
+  if (target == LoraTarget::kEmbedding) return model.embedding();
+  if (target == LoraTarget::kHead) return model.head();
+  const LlamaLayer& l = model.layer(layer);
   const Weight* all[kLoraTargets] = {&l.query, &l.key, &l.value, &l.output, &l.gate, &l.up, &l.down};
   return *all[static_cast<size_t>(target)];
 }
@@ -66,7 +69,7 @@ LoraAdapter::~LoraAdapter() = default;
 // a [rank, in], b [out, rank] as files have them. rows: how b has those of queries and keys, which the base may have otherwise.
 void LoraAdapter::set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
                       RopeLayout rows, std::vector<float> magnitude, bool f16, const std::string& where) {
-  const Weight& w = matrix_of(base.layer(layer), target);
+  const Weight& w = matrix_of(base, layer, target);
   LoraPart& p = part(layer, target);
   if (!std::isfinite(scale)) bad_input("alpha over the rank is not finite", where, "train the adapter again");
   p.rank = rank, p.in = w.cols, p.out = w.rows, p.scale = scale;
@@ -211,28 +214,35 @@ void adapt(const Context& c, std::span<const AdapterRows> adapters, int64_t laye
   c.arena.release(mark);
 }
 
+void adapt_embedding(std::span<const AdapterRows> adapters, std::span<const int32_t> ids, Tensor x) {
+  for (const AdapterRows& group : adapters)
+    if (const LoraPart* part = group.adapter->find(0, LoraTarget::kEmbedding))
+      for (int64_t r = group.first; r < group.first + group.rows; ++r) part->add_row(ids[static_cast<size_t>(r)], x.row(r));
+}
+
 MergedLora merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out, std::optional<ElementType> type) {
   MergedLora done;
   double moved = 0, lost = 0;
   GgufWriter writer;
   writer.copy_metadata(file);
   std::vector<std::pair<const Weight*, const LoraPart*>> changed;
+  const auto change = [&](int64_t layer, LoraTarget target) {
+    if (const LoraPart* part = adapter.find(layer, target)) changed.push_back({&matrix_of(base, layer, target), part});
+  };
   for (int64_t i = 0; i < base.config().layers; ++i)
-    for (int t = 0; t < kLoraTargets; ++t)
-      if (const LoraPart* part = adapter.find(i, static_cast<LoraTarget>(t))) changed.push_back({&matrix_of(base.layer(i), static_cast<LoraTarget>(t)), part});
-  for (const GgufTensor& tensor : file.tensors()) {
+    for (int t = 0; t < kLoraTargets; ++t) change(i, static_cast<LoraTarget>(t));
+  change(0, LoraTarget::kEmbedding);
+  const LoraPart* head = adapter.find(0, LoraTarget::kHead);
+  const bool parted = base.config().tied && (head || adapter.find(0, LoraTarget::kEmbedding));
+  if (!parted) change(0, LoraTarget::kHead);
+  const auto write = [&](const GgufTensor& tensor, const std::string& name, const Weight* w, const LoraPart* p) {
     stop_if_interrupted("merge");
-    auto it = std::find_if(changed.begin(), changed.end(), [&](const auto& c) { return c.first->data == tensor.data; });
-    if (it == changed.end()) {
-      writer.add(tensor.name, tensor.shape, tensor.type, tensor.data);
-      continue;
-    }
-    const auto& [w, p] = *it;
+    if (!p) return writer.add(name, tensor.shape, tensor.type, tensor.data);
     const ElementType to = type.value_or(w->type);
     if (!can_quantize(to) && to != ElementType::kF32)
-      bad_input("matrices of type " + std::string(element_name(to)) + " cannot be written", tensor.name, "choose another with --type, such as F16 or Q8_0, then quantise the result");
+      bad_input("matrices of type " + std::string(element_name(to)) + " cannot be written", name, "choose another with --type, such as F16 or Q8_0, then quantise the result");
     if (w->cols % block_length(to))
-      bad_input("its rows of " + std::to_string(w->cols) + " numbers do not fill the blocks of " + std::string(element_name(to)), tensor.name, "choose F16 with --type");
+      bad_input("its rows of " + std::to_string(w->cols) + " numbers do not fill the blocks of " + std::string(element_name(to)), name, "choose F16 with --type");
     std::vector<float> before(static_cast<size_t>(w->cols)), row, kept(before.size());
     const int64_t stride = row_bytes(to, w->cols);
     std::string bytes(static_cast<size_t>(w->rows * stride), '\0');
@@ -251,8 +261,13 @@ MergedLora merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& ad
         lost += std::pow(static_cast<double>(kept[i]) - row[i], 2);
       }
     }
-    writer.add(tensor.name, tensor.shape, to, std::move(bytes));
+    writer.add(name, tensor.shape, to, std::move(bytes));
     ++done.matrices[to];
+  };
+  for (const GgufTensor& tensor : file.tensors()) {
+    auto it = std::find_if(changed.begin(), changed.end(), [&](const auto& c) { return c.first->data == tensor.data; });
+    write(tensor, tensor.name, it == changed.end() ? nullptr : it->first, it == changed.end() ? nullptr : it->second);
+    if (parted && tensor.data == base.head().data) write(tensor, "output.weight", &base.head(), head);
   }
   writer.write(out);
   done.rounding = moved > 0 ? std::sqrt(lost / moved) : 0;

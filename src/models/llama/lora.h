@@ -22,12 +22,12 @@ namespace ingot {
 
 class Gguf;
 class Llama;
-struct LlamaLayer;
 class Safetensors;
 
-enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
-inline constexpr int kLoraTargets = 7;
-const Weight& matrix_of(const LlamaLayer& layer, LoraTarget target);
+// The last two stand beside the layers, as of layer 0. The embedding's part is that of its table, [vocab, width].
+enum class LoraTarget { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown, kEmbedding, kHead };
+inline constexpr int kLoraTargets = 7;  // of a layer
+const Weight& matrix_of(const Llama& model, int64_t layer, LoraTarget target);
 
 // For one matrix [out, in] of one layer: y becomes factor * (W x) + up^T (scale * down x) (+ bias). In the adapter's memory.
 struct LoraPart {
@@ -55,7 +55,7 @@ class LoraAdapter {
   static std::shared_ptr<const LoraAdapter> read(std::string_view config_json, std::span<const std::byte> safetensors, const std::string& where, const Llama& base);
 
   const LoraPart* find(int64_t layer, LoraTarget target) const {  // null: the matrix stays as it is
-    const LoraPart& found = layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)];
+    const LoraPart& found = place(layer, target);
     return found.rank ? &found : nullptr;
   }
   uint64_t serial() const { return serial_; }  // of this process, never 0 and never given twice
@@ -68,7 +68,10 @@ class LoraAdapter {
   void read_gguf(const Gguf& file, const Llama& base);
   void set(const Llama& base, int64_t layer, LoraTarget target, std::vector<float> a, std::vector<float> b, int64_t rank, float scale,
            RopeLayout rows, std::vector<float> magnitude, bool f16, const std::string& where);
-  LoraPart& part(int64_t layer, LoraTarget target) { return layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)]; }
+  const LoraPart& place(int64_t layer, LoraTarget target) const {
+    return target < LoraTarget::kEmbedding ? layers_[static_cast<size_t>(layer)][static_cast<size_t>(target)] : beside_[target == LoraTarget::kHead];
+  }
+  LoraPart& part(int64_t layer, LoraTarget target) { return const_cast<LoraPart&>(place(layer, target)); }
   void gather();  // what set() was given, into one memory in the order of use
   struct Loose;
   std::string name_;
@@ -77,6 +80,7 @@ class LoraAdapter {
   std::shared_ptr<std::byte> memory_;
   int64_t bytes_ = 0;
   std::vector<std::array<LoraPart, kLoraTargets>> layers_;
+  std::array<LoraPart, 2> beside_;  // embedding, head
 };
 
 // Rows [first, first + rows) of a batch are this adapter's.
@@ -97,7 +101,11 @@ struct MergedLora {
   double rounding = 0;                      // root mean square of what that type lost, as a share of that of the adapter's change
 };
 
-// The base with the adapter's products added in, as a GGUF file. Matrices that change are written in `type`; without one they keep theirs.
+// Adds to the rows x of the embedding's table what each row's adapter has for its token.
+void adapt_embedding(std::span<const AdapterRows> adapters, std::span<const int32_t> ids, Tensor x);
+
+// The base with the adapter's products added in, as a GGUF file; a head that was the embedding's table becomes its own where the adapter
+// changes one of them. Matrices that change are written in `type`; without one they keep theirs.
 MergedLora merge_lora(const Gguf& file, const Llama& base, const LoraAdapter& adapter, const std::filesystem::path& out, std::optional<ElementType> type = {});
 
 }  // namespace ingot
