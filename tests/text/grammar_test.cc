@@ -283,9 +283,15 @@ TEST(JsonSchema, BoundsThatContradictEachOtherAreNamed) {
   EXPECT_EQ(problem(R"({"type":"object","minProperties":1,"additionalProperties":false})"), told(R"("minProperties" is 1 and no member is allowed: no object satisfies both)"));
   EXPECT_EQ(problem(R"({"required":["a"],"additionalProperties":false})"), told(R"("required" names "a", which "properties" does not have and "additionalProperties" forbids)"));
   EXPECT_EQ(problem(R"({"type":"string","enum":[1,2]})"), told(R"("enum" is [1,2] and "type" is "string": no value satisfies both)"));
+  EXPECT_EQ(problem(R"({"type":"integer","const":"a"})"), told(R"(no value of "const", "a", satisfies what stands beside it)"));
+  EXPECT_EQ(problem(R"({"const":1,"enum":[2]})"), told(R"(no value of "const", 1, satisfies what stands beside it)"));
+  EXPECT_NE(problem(R"({"const":"x","pattern":"^y$"})").find(R"("pattern" beside "const" is not supported)"), std::string::npos);
   EXPECT_NE(problem(R"({"enum":[]})").find("\"enum\" is an empty list"), std::string::npos);
   EXPECT_NE(problem(R"({"allOf":[{"type":"string"},{"type":"integer"}]})").find("#/properties/x/allOf: the schemas that must hold together contradict"), std::string::npos);
   EXPECT_NE(problem(R"({"allOf":[{"minimum":4},{"maximum":3}],"type":"integer"})").find(R"("minimum" is 4 and "maximum" is 3)"), std::string::npos);
+  const char* some = R"({"enum":[1,4,"bbbb","aé",[1,2],null],"maximum":3,"maxLength":2,"maxItems":1})";
+  for (const char* kept : {"1", "\"aé\"", "null"}) EXPECT_TRUE(schema_takes(some, kept)) << kept;
+  for (const char* gone : {"4", "\"bbbb\"", "[1,2]"}) EXPECT_FALSE(schema_takes(some, gone)) << gone;
   // Beside alternatives it only rules one of them out, and a member may be forbidden.
   const char* either = R"({"type":"integer","minimum":5,"anyOf":[{"maximum":3},{"maximum":6}]})";
   EXPECT_TRUE(schema_takes(either, "6"));

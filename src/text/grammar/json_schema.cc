@@ -197,18 +197,43 @@ class SchemaParser {
         return choice(std::move(parts));
       }
     const bool nullable = s.contains("nullable") && s["nullable"] == true;
-    if (s.contains("const")) return text(s["const"].dump());
-    if (s.contains("enum")) {
-      std::vector<ExprPtr> parts;
-      for (const Json& v : s["enum"])
-        if (!s.contains("type") || has_type(v, s["type"])) parts.push_back(text(v.dump()));
-      if (parts.empty() && s.contains("type") && !s["enum"].empty()) return impossible("\"enum\" is " + s["enum"].dump() + " and \"type\" is " + s["type"].dump() + ": no value satisfies both", where);
-      return choice(std::move(parts));
-    }
+    for (const char* key : {"const", "enum"})
+      if (s.contains(key)) {
+        std::vector<ExprPtr> parts;
+        for (const Json& v : std::string_view(key) == "const" ? Json::array({s[key]}) : s[key])
+          if (admits(s, v, where)) parts.push_back(text(v.dump()));
+        if (parts.empty() && s.contains("type") && !has_type(s[key], s["type"]) && std::string_view(key) == "enum")
+          return impossible("\"enum\" is " + s["enum"].dump() + " and \"type\" is " + s["type"].dump() + ": no value satisfies both", where);
+        if (parts.empty()) return impossible("no value of \"" + std::string(key) + "\", " + s[key].dump() + ", satisfies what stands beside it", where);
+        return parts.size() == 1 ? parts[0] : choice(std::move(parts));
+      }
     std::vector<ExprPtr> parts;
     for (const std::string& type : types(s, where)) parts.push_back(typed(s, type, where, depth));
     if (nullable) parts.push_back(text("null"));
     return parts.size() == 1 ? parts[0] : choice(std::move(parts));
+  }
+
+  // Whether a value of "const" or "enum" satisfies what stands beside it; refuses a keyword that is not judged here.
+  static bool admits(const Json& s, const Json& v, const std::string& where) {
+    const bool texts = v.is_string();
+    const double size = texts ? static_cast<double>(std::count_if(v.get_ref<const std::string&>().begin(), v.get_ref<const std::string&>().end(), [](char c) { return (c & 0xC0) != 0x80; }))
+                              : v.is_structured() ? static_cast<double>(v.size()) : 0.0;
+    for (const auto& [key, want] : s.items()) {
+      const bool sized = (texts && key.ends_with("Length")) || (v.is_array() && key.ends_with("Items") && key != "prefixItems" && key != "uniqueItems") ||
+                         (v.is_object() && (key == "minProperties" || key == "maxProperties"));
+      if (key == "type" && !has_type(v, want)) return false;
+      if (key == "const" && v != want) return false;
+      if (key == "enum" && std::find(want.begin(), want.end(), v) == want.end()) return false;
+      if (sized && (key.starts_with("min") ? size < want.get<double>() : size > want.get<double>())) return false;
+      if (v.is_number() && want.is_number()) {
+        const double number = v.get<double>(), bound = want.get<double>();
+        if ((key == "minimum" && number < bound) || (key == "maximum" && number > bound) || (key == "exclusiveMinimum" && number <= bound) || (key == "exclusiveMaximum" && number >= bound)) return false;
+      }
+      static const std::set<std::string> of_objects = {"properties", "required", "additionalProperties", "patternProperties", "propertyNames"}, of_lists = {"items", "prefixItems"};
+      if ((texts && key == "pattern") || (v.is_number() && key == "multipleOf") || (v.is_object() && of_objects.contains(key)) || (v.is_array() && of_lists.contains(key)))
+        refuse(key, where, "beside \"" + std::string(s.contains("const") ? "const" : "enum") + "\" is not supported");
+    }
+    return true;
   }
 
   static bool has_type(const Json& v, const Json& type) {
