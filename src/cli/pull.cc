@@ -49,7 +49,9 @@ void add_pull(CLI::App& app) {
       std::puts(out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
       return;
     }
-    fmt::print("{} {} ({:.1f} MB, licence {}, from {})\n", model.name, pulled.already ? "is here already" : "is here, every byte verified", static_cast<double>(model.size()) / 1e6, model.licence, model.origin);
+    // A path or an address has no hash to be held to unless one was given.
+    const bool held_to = !o->pull.sha256.empty() || o->what.starts_with("hf:") || std::ranges::any_of(installed_catalogue(), [&](const CatalogueModel& m) { return m.name == o->what; });
+    fmt::print("{} {} ({:.1f} MB, licence {}, from {})\n", model.name, pulled.already ? "is here already" : held_to ? "is here, every byte verified" : "is here as it came, with no hash to verify", static_cast<double>(model.size()) / 1e6, model.licence, model.origin);
     fmt::print("{}\n", (model.open == "." ? folder : folder / model.open).string());
   });
 }

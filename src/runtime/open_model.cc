@@ -20,12 +20,17 @@ bool is_folder_model(const fs::path& path) { return fs::is_regular_file(path / "
 }  // namespace
 
 fs::path find_model(const std::string& name) {
-  if (fs::is_regular_file(name) || is_folder_model(name)) return name;
-  if (fs::is_directory(name)) bad_input("the folder has no config.json", name, "give a model's folder, or a .gguf file");
+  std::optional<fs::path> known;
   if (name.find('/') == std::string::npos) {
-    if (const fs::path embedded = share_dir() / "models" / (name + ".gguf"); fs::is_regular_file(embedded)) return embedded;
-    if (const auto pulled = pulled_model(name)) return *pulled;
+    if (const fs::path embedded = share_dir() / "models" / (name + ".gguf"); fs::is_regular_file(embedded)) known = embedded;
+    else known = pulled_model(name);
   }
+  if (fs::is_regular_file(name) || is_folder_model(name)) {
+    if (known) bad_input("\"" + name + "\" is a file here and a model's name, too", "model", "give the file as ./" + name + ", or the model's own path: " + known->string());
+    return name;
+  }
+  if (known) return *known;
+  if (fs::is_directory(name)) bad_input("the folder has no config.json", name, "give a model's folder, or a .gguf file");
   if (name.find('/') != std::string::npos || name.ends_with(".gguf") || name.ends_with(".ingot"))
     bad_input("there is no such file or folder", name, "give the path of a .gguf file or of a model's folder");
   bad_input("there is no model \"" + name + "\"", "model", "give the path of a .gguf file or of a model's folder, ingot-base, or fetch a starter with: ingot pull " + name);

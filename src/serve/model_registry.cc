@@ -90,7 +90,7 @@ struct ModelRegistry::Entry {
   std::vector<std::shared_ptr<const Ai>> before;  // earlier versions, oldest first
   std::shared_ptr<const ServedModel> loaded;
   uint64_t used = 0;
-  FileStamp stamp;  // of the file that an AI was opened from
+  FileStamp stamp;  // of the file that it was opened from
 
   bool talks() const { return ai && kind == "chat"; }
   bool leaves() const { return !ai || talks(); }  // what only ranks is small, and stays
@@ -189,6 +189,7 @@ void ModelRegistry::add(const std::string& what) {
     return insert(std::move(entry));
   }
   entry->path = find_model(source);
+  entry->stamp = FileStamp::of(entry->path);
   if (std::filesystem::is_regular_file(entry->path) && !MappedFile(entry->path).text().starts_with("GGUF")) {
     if (entry->path.extension() == ".ingot") Ai::open(entry->path);  // says what is wrong with it
     bad_input("this is neither an AI (.ingot) nor a model (GGUF)", entry->path.string(), "serve what ingot build or ingot pull made, or a model's folder");
@@ -408,12 +409,15 @@ ModelRegistry::Reloaded ModelRegistry::reload() {
     std::filesystem::path path;
   };
   std::vector<Changed> candidates;
+  Reloaded result;
   {
     std::lock_guard lock(mutex_);
-    for (const auto& entry : entries_)
-      if (entry->ai && !entry->path.empty() && FileStamp::of(entry->path) != entry->stamp) candidates.push_back({entry->name, entry->hash, entry->path});
+    for (const auto& entry : entries_) {
+      if (entry->path.empty() || FileStamp::of(entry->path) == entry->stamp) continue;
+      if (entry->ai) candidates.push_back({entry->name, entry->hash, entry->path});
+      else result.failed.emplace_back(entry->name, "its file changed, but it is a plain model, not an AI with versions; restart the service to open it anew");
+    }
   }
-  Reloaded result;
   for (const Changed& one : candidates) {
     const FileStamp stamp = FileStamp::of(one.path);
     std::shared_ptr<const Ai> ai;

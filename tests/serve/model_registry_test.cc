@@ -110,6 +110,9 @@ TEST(ModelRegistry, AFileThatBreaksLaterIsNoFaultOfTheRequest) {
   EXPECT_EQ(openai["error"]["type"], "server_error");
   EXPECT_EQ(openai["error"]["code"], "model_broken");
   EXPECT_TRUE(openai["error"]["message"].get<std::string>().starts_with("\"m\" cannot be loaded: ")) << openai;
+  const auto reloaded = service.ask("/v1/reload", nlohmann::json::object(), 409);  // a plain model has no versions
+  EXPECT_EQ(reloaded["failed"][0]["model"], "m");
+  EXPECT_NE(reloaded["failed"][0]["reason"].get<std::string>().find("restart the service"), std::string::npos) << reloaded;
   const auto anthropic = service.ask("/v1/messages", {{"model", "m"}, {"max_tokens", 4}, {"messages", {{{"role", "user"}, {"content", "hi"}}}}}, 500);
   EXPECT_EQ(anthropic["error"]["type"], "api_error");
   harness::RunningService again({"m=" + file});
