@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -62,9 +63,11 @@ void add_chat(CLI::App& app) {
       if (terminal) {
         std::fputs("\n> ", stdout);
         std::fflush(stdout);
+        std::signal(SIGINT, SIG_DFL);  // nothing is under way that a Ctrl-C could stop: it ends the program
       }
-      if (!std::getline(std::cin, line) || line == "/bye") break;
-      if (interrupted()) break;  // Ctrl-C at the prompt
+      const bool said = static_cast<bool>(std::getline(std::cin, line));
+      install_interrupt_handler();
+      if (!said || line == "/bye" || interrupted()) break;
       if (line.empty()) continue;
       if (line == "/new") {
         talk.begin();
