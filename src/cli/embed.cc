@@ -1,10 +1,9 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 
 #include "cli/command.h"
-#include "core/files.h"
+#include "cli/input_text.h"
 #include "core/progress.h"
 #include "runtime/open_model.h"
 
@@ -46,7 +45,7 @@ void embed(const EmbedOptions& o) {
   if (o.pooling == "cls") pooling = Pooling::kCls;
   if (o.pooling == "last") pooling = Pooling::kLast;
   const auto encoder = open_encoder(o.model, pooling);
-  const auto texts = lines_of(o.file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(o.file));
+  const auto texts = lines_of(input_text(o.file));
   constexpr size_t kBatch = 64;
   size_t split = 0, all = 0;
   Progress progress("embed", texts.size());

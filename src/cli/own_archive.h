@@ -10,10 +10,10 @@
 
 namespace ingot {
 
-inline std::filesystem::path own_archive_or(const std::string& given) {
+inline std::filesystem::path own_archive_or(const std::string& given, const char* advice = "give its file, NAME.ingot") {
   if (!given.empty()) return given;
   if (looks_like_archive(own_path())) return own_path();
-  throw Error(ErrorKind::usage, "no AI is named", "", "give its file, NAME.ingot");
+  throw Error(ErrorKind::usage, "no AI is named", "", advice);
 }
 
 }  // namespace ingot

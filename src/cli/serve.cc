@@ -70,7 +70,7 @@ void add_serve(CLI::App& app) {
     registry.cache_bytes = static_cast<int64_t>(options->cache_gib * (1 << 30));
     registry.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
     auto models = std::make_unique<ModelRegistry>(registry);
-    if (options->models.empty()) models->add(own_archive_or("").string());
+    if (options->models.empty()) models->add(own_archive_or("", "give an AI (NAME.ingot), a .gguf file, a model's folder, or the name of a pulled one").string());
     for (const std::string& what : options->models) models->add(what);
     std::string names;
     for (const auto& one : models->list()) names += (names.empty() ? "" : ", ") + one.name;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/input_text.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -55,18 +56,18 @@ void add_tokenize(CLI::App& app) {
   };
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a model's name, a tokenizer.json or tokenizer.model")->required();
-  command->add_option("FILE", o->file, "a text file")->required();
+  command->add_option("FILE", o->file, "a text file; -: stdin")->required();
   command->add_flag("--no-special", o->no_special, "leave out what the model wants around a text");
   command->add_flag("--stats", o->stats, "print bytes, tokens and the processor's seconds instead");
   command->callback([o] {
     end_on_interrupt();
     auto tokenizer = tokenizer_of(o->model);
-    MappedFile file(o->file);
+    const std::string text = input_text(o->file);
     const std::clock_t start = std::clock();
-    const auto ids = tokenizer->encode(file.text(), true, !o->no_special);
+    const auto ids = tokenizer->encode(text, true, !o->no_special);
     const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     if (o->stats) {
-      std::printf("{\"bytes\": %zu, \"tokens\": %zu, \"seconds\": %.6f}\n", file.text().size(), ids.size(), seconds);
+      std::printf("{\"bytes\": %zu, \"tokens\": %zu, \"seconds\": %.6f}\n", text.size(), ids.size(), seconds);
       return;
     }
     std::string lines;
@@ -87,13 +88,13 @@ void add_detokenize(CLI::App& app) {
   };
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "a .gguf, a Hugging Face folder, a model's name, a tokenizer.json or tokenizer.model")->required();
-  command->add_option("FILE", o->file, "ids divided by white space, as tokenize prints them")->required();
+  command->add_option("FILE", o->file, "ids divided by white space, as tokenize prints them; -: stdin")->required();
   command->add_flag("--special", o->special, "show special tokens too");
   command->callback([o] {
     end_on_interrupt();
     auto tokenizer = tokenizer_of(o->model);
-    MappedFile file(o->file);
-    std::string_view rest = file.text();
+    const std::string given = input_text(o->file);
+    std::string_view rest = given;
     std::vector<int32_t> ids;
     for (;;) {
       rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));

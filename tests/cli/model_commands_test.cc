@@ -70,6 +70,7 @@ TEST_F(ModelCommands, TokenizePrintsIdsThatDetokenizeReads) {
   EXPECT_GT(lines(ids.out).size(), 8u);
   for (const std::string& line : lines(ids.out)) EXPECT_EQ(line.find_first_not_of("0123456789"), std::string::npos) << line;
   EXPECT_EQ(shell(kIngot + " tokenize ingot-base " + path("text.txt")).out, ids.out);
+  EXPECT_EQ(shell("cat " + path("text.txt") + " | " + kIngot + " tokenize " + base_ + " - | " + kIngot + " detokenize " + base_ + " - --special").out, read_file(path("text.txt")));
   write("ids.txt", ids.out);
   const Ran back = shell(kIngot + " detokenize " + base_ + " " + path("ids.txt") + " --special");
   EXPECT_THAT(back.out, HasSubstr("The parser drops the last line.\n\tna\xc3\xafve <|endoftext|>"));
