@@ -142,10 +142,10 @@ void attend_blocks(const Job& job, const Lanes& lanes, int64_t group, int32_t be
   if (!lanes.count) return;
   const auto& kernels = cpu::row_kernels();
   const int bits = bits_of(job.cache.type());
-  const bool load = bits < 16;  // once for all lanes; f16 takes no longer than floats do
   const int calls = (lanes.count + kAttentionRows - 1) / kAttentionRows, at_once = (lanes.count + calls - 1) / calls;  // 8 are 4 and 4, not 6 and 2
   thread_local Workspace space;
-  float* room = load ? space.at_least<float>(static_cast<size_t>(2 * kCacheBlock * job.d)) : nullptr;
+  // Codes are made floats once for all lanes; f16 takes the kernel no longer than floats do.
+  float* room = bits < 16 ? space.at_least<float>(static_cast<size_t>(2 * kCacheBlock * job.d)) : nullptr;
   std::fill_n(seen.peak, lanes.count, -INFINITY);
   std::fill_n(seen.total, lanes.count, 0.0f);
   std::fill_n(seen.out, lanes.count * job.d, 0.0f);
@@ -159,17 +159,16 @@ void attend_blocks(const Job& job, const Lanes& lanes, int64_t group, int32_t be
     if (longest <= lowest) continue;
     const int32_t page = job.places[static_cast<size_t>(lanes.row[0])].pages[block];
     const std::byte *keys = job.cache.keys(page, job.layer, group), *values = job.cache.values(page, job.layer, group);
-    if (load) kernels.load_block(bits, job.d, keys, values, lowest, longest, room);
+    if (room) kernels.load_block(bits, job.d, keys, values, lowest, longest, room);
+    const float* wide_keys = room ? room : reinterpret_cast<const float*>(keys);
+    const float* wide_values = room ? room + kCacheBlock * job.d : reinterpret_cast<const float*>(values);
     for (int r = 0, rows; r < lanes.count; r += rows) {
       rows = std::min(at_once, lanes.count - r);
       if (std::equal(from + r, from + r + rows, count + r, [](int f, int c) { return c <= f; })) continue;
       const float* queries = q + r * job.d;
       float* out = seen.out + r * job.d;
-      if (load)
-        kernels.attend_f32(rows, job.d, queries, job.d, room, room + kCacheBlock * job.d, from + r, count + r, seen.peak + r, seen.total + r, out, job.d);
-      else if (bits == 32)
-        kernels.attend_f32(rows, job.d, queries, job.d, reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values), from + r,
-                           count + r, seen.peak + r, seen.total + r, out, job.d);
+      if (bits != 16)
+        kernels.attend_f32(rows, job.d, queries, job.d, wide_keys, wide_values, from + r, count + r, seen.peak + r, seen.total + r, out, job.d);
       else
         kernels.attend_f16(rows, job.d, queries, job.d, reinterpret_cast<const uint16_t*>(keys), reinterpret_cast<const uint16_t*>(values), from + r,
                            count + r, seen.peak + r, seen.total + r, out, job.d);

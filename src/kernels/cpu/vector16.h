@@ -130,44 +130,41 @@ inline F16x power_of_two(F16x n) { INGOT_LANES(std::ldexp(1.0f, static_cast<int>
 
 // Lanes in a fixed tree, the same on every target.
 #if defined(__AVX2__)
-inline float sum_lanes(F16x a) {
+template <typename Eight, typename Four>
+inline float fold_lanes(F16x a, Eight eights, Four fours) {
 #if defined(__AVX512F__)
   const __m256 low = _mm512_castps512_ps256(a.v), high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1));
-  const __m256 eight = _mm256_add_ps(low, high);
 #else
-  const __m256 eight = _mm256_add_ps(a.v[0], a.v[1]);
+  const __m256 low = a.v[0], high = a.v[1];
 #endif
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  const __m256 eight = eights(low, high);
+  const __m128 four = fours(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = fours(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(fours(two, _mm_movehdup_ps(two)));
+}
+inline float sum_lanes(F16x a) {
+  return fold_lanes(a, [](__m256 x, __m256 y) { return _mm256_add_ps(x, y); }, [](__m128 x, __m128 y) { return _mm_add_ps(x, y); });
 }
 inline float largest_lane(F16x a) {
-#if defined(__AVX512F__)
-  const __m256 low = _mm512_castps512_ps256(a.v), high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1));
-  const __m256 eight = _mm256_max_ps(low, high);
-#else
-  const __m256 eight = _mm256_max_ps(a.v[0], a.v[1]);
-#endif
-  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  return fold_lanes(a, [](__m256 x, __m256 y) { return _mm256_max_ps(x, y); }, [](__m128 x, __m128 y) { return _mm_max_ps(x, y); });
 }
 #else
-inline float sum_lanes(F16x a) {
+template <typename Pair>
+inline float fold_lanes(F16x a, Pair pair) {
   float v[16];
   store(v, a);
   for (int half = 8; half; half /= 2)
-    for (int i = 0; i < half; ++i) v[i] += v[i + half];
+    for (int i = 0; i < half; ++i) v[i] = pair(v[i], v[i + half]);
   return v[0];
+}
+inline float sum_lanes(F16x a) {
+  return fold_lanes(a, [](float x, float y) { return x + y; });
 }
 inline float largest_lane(F16x a) {
-  float v[16];
-  store(v, a);
-  for (int half = 8; half; half /= 2)
-    for (int i = 0; i < half; ++i) v[i] = v[i] > v[i + half] ? v[i] : v[i + half];
-  return v[0];
+  return fold_lanes(a, [](float x, float y) { return x > y ? x : y; });
 }
 #endif
+
 // Up to 15 floats at the end of a row; `fill` beyond them.
 inline F16x load_some(const float* p, int64_t n, float fill) {
   float v[16];
