@@ -48,10 +48,6 @@ Json parse_body(const std::string& text) {
   return object;
 }
 
-}  // namespace
-
-namespace {
-
 // By route, the fields that its body's schema names; none where it takes any.
 const std::vector<std::string>& fields_of(const ApiRoute& route) {
   static const std::map<std::string_view, std::vector<std::string>> all = [] {

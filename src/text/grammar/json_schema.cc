@@ -197,16 +197,16 @@ class SchemaParser {
         return choice(std::move(parts));
       }
     const bool nullable = s.contains("nullable") && s["nullable"] == true;
-    for (const char* key : {"const", "enum"})
-      if (s.contains(key)) {
-        std::vector<ExprPtr> parts;
-        for (const Json& v : std::string_view(key) == "const" ? Json::array({s[key]}) : s[key])
-          if (admits(s, v, where)) parts.push_back(text(v.dump()));
-        if (parts.empty() && s.contains("type") && !has_type(s[key], s["type"]) && std::string_view(key) == "enum")
-          return impossible("\"enum\" is " + s["enum"].dump() + " and \"type\" is " + s["type"].dump() + ": no value satisfies both", where);
-        if (parts.empty()) return impossible("no value of \"" + std::string(key) + "\", " + s[key].dump() + ", satisfies what stands beside it", where);
-        return parts.size() == 1 ? parts[0] : choice(std::move(parts));
-      }
+    if (const std::string key = s.contains("const") ? "const" : "enum"; s.contains(key)) {
+      const Json values = key == "const" ? Json::array({s[key]}) : s[key];
+      std::vector<ExprPtr> parts;
+      for (const Json& v : values)
+        if (admits(s, v, where)) parts.push_back(text(v.dump()));
+      if (!parts.empty()) return parts.size() == 1 ? parts[0] : choice(std::move(parts));
+      if (key == "enum" && s.contains("type") && std::none_of(values.begin(), values.end(), [&](const Json& v) { return has_type(v, s["type"]); }))
+        return impossible("\"enum\" is " + s["enum"].dump() + " and \"type\" is " + s["type"].dump() + ": no value satisfies both", where);
+      return impossible("no value of \"" + key + "\", " + s[key].dump() + ", satisfies what stands beside it", where);
+    }
     std::vector<ExprPtr> parts;
     for (const std::string& type : types(s, where)) parts.push_back(typed(s, type, where, depth));
     if (nullable) parts.push_back(text("null"));
